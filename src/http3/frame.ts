@@ -69,8 +69,11 @@ export class FrameParser {
   readonly #kind: "control" | "request";
   readonly #maxFieldSectionBytes: number;
   readonly #reader = new ByteReader();
-  /** `"opened"` none yet, `"headers"` after the first field section, `"trailers"` after the second. */
-  #order: "opened" | "headers" | "trailers" = "opened";
+  /**
+   * `"opened"` before the first known frame, `"headers"` after it, `"trailers"` after the second field
+   * section, `"handed-over"` when the rest is another parser's.
+   */
+  #order: "opened" | "headers" | "trailers" | "handed-over" = "opened";
   #type: number | undefined;
   #start = 0;
   #remaining = 0;
@@ -100,7 +103,7 @@ export class FrameParser {
    * draft-ietf-webtrans-http3 §4.3.
    */
   next(): FrameEvent | undefined {
-    while (true) {
+    while (this.#order !== "handed-over") {
       if (this.#payload === undefined) {
         const event = this.#readHeader();
         if (event !== "begun") return event;
@@ -109,6 +112,7 @@ export class FrameParser {
         if (event !== "skipped") return event;
       }
     }
+    return undefined;
   }
 
   /**
@@ -241,6 +245,7 @@ export class FrameParser {
         break;
       case FrameType.WEBTRANSPORT_STREAM:
         // The second varint of this "frame" is the Session ID.
+        this.#order = "handed-over";
         return { type: "webtransport-stream", sessionId: checkSessionId(length) };
       default:
         this.skippedBytes += headerLength;
