@@ -1,3 +1,8 @@
+import type { Http3Options } from "./http3/options.ts";
+import type { AdmissionOptions } from "./policy/admission.ts";
+import type { Clock } from "./policy/clock.ts";
+import type { OriginOptions } from "./policy/origin.ts";
+import type { Random } from "./policy/random.ts";
 import type { Delivery } from "./protocol/message.ts";
 
 /** How the channels of one namespace (the part of their name before the first `:`) behave. */
@@ -138,3 +143,112 @@ export interface HeartbeatOptions {
 }
 
 export const HEARTBEAT_DEFAULTS: HeartbeatOptions = { intervalMs: 30_000, misses: 3 };
+
+/** Certificate and key in files, which are read again when they change. */
+export interface TlsFiles {
+  /** Path of the chain in PEM, the server's own certificate first. */
+  readonly certFile: string;
+  /** Path of the private key in PEM. */
+  readonly keyFile: string;
+  /**
+   * How often the files are looked at, in milliseconds; 0 never. A changed pair is served to new
+   * peers; one that does not fit together is logged, and the pair before it stays.
+   * @default 10000
+   */
+  readonly reloadIntervalMs?: number;
+}
+
+/** Certificate and key themselves, in PEM. */
+export interface TlsPem {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Development mode: a certificate that browsers take by its hash, made and renewed by the server. */
+export interface TlsDevelopment {
+  /**
+   * The folder that the certificate is kept in, so that the next start finds it.
+   * @default "certs"
+   */
+  readonly developmentFolder: string;
+}
+
+/** What `log` is told. */
+export interface LogEntry {
+  readonly level: "info" | "warn" | "error";
+  /** One sentence without a final period. */
+  readonly message: string;
+  readonly error?: unknown;
+}
+
+/** Who sent a request to the app's own routes. */
+export interface RequestInfo {
+  /** IP address of the peer, without a port. */
+  readonly address: string;
+}
+
+/** Everything that a server can be told. All of it is optional. */
+export interface ServerOptions {
+  /**
+   * The name or address to listen on; `"::"` for every address of the machine.
+   * @default "localhost" in development mode, else "::"
+   */
+  readonly hostname?: string;
+  /**
+   * The port for TCP (HTTPS, WSS, SSE) and UDP (HTTP/3, WebTransport) alike; 0 takes a free one.
+   * @default 4433
+   */
+  readonly port?: number;
+  /**
+   * In development mode the port of `http://localhost`, loopback only, with the pages and the
+   * fallbacks, so that nobody meets a certificate warning; 0 takes a free one, `false` disables it.
+   * @default 8080
+   */
+  readonly developmentPort?: number | false;
+  /**
+   * The certificate: files, PEM texts, or development mode.
+   * @default { developmentFolder: "certs" }
+   */
+  readonly tls?: TlsFiles | TlsPem | TlsDevelopment;
+  /**
+   * Which web pages may come, besides the server's own.
+   * @default {} own pages only
+   */
+  readonly origins?: OriginOptions;
+  /** How many sessions the node takes, and how fast. */
+  readonly admission?: AdmissionOptions;
+  /**
+   * The namespaces of channels, by the part of their name before the first `:`. A channel whose
+   * namespace is not here does not exist.
+   * @default {}
+   */
+  readonly namespaces?: Readonly<Record<string, Partial<NamespaceOptions>>>;
+  /** Limits of each session. */
+  readonly session?: Partial<SessionOptions>;
+  /** How dead peers are found. */
+  readonly heartbeat?: Partial<HeartbeatOptions>;
+  /** Limits of HTTP/3 and WebTransport. */
+  readonly webtransport?: Partial<Omit<Http3Options, "clock">>;
+  /**
+   * The app's own routes: everything outside `/rt/` and `/slipstream.*`, over TCP and HTTP/3.
+   * @default the pages that come with Slipstream
+   */
+  readonly fetch?: (request: Request, info: RequestInfo) => Response | Promise<Response>;
+  /**
+   * Over how long clients spread their return after they lost the server unannounced, in
+   * milliseconds; 0 lets them come at once.
+   * @default 5000
+   */
+  readonly reconnectSpreadMs?: number;
+  /**
+   * Is told what an operator should know.
+   * @default warnings and errors go to standard error
+   */
+  readonly log?: (entry: LogEntry) => void;
+  /** Time; a test injects its own. */
+  readonly clock?: Clock;
+  /** Chance; a test injects its own. */
+  readonly random?: Random;
+  /** Milliseconds since 1970, for certificates and publications; a test injects its own. */
+  readonly now?: () => number;
+}

@@ -1,0 +1,254 @@
+import * as v from "valibot";
+import { HTTP3_DEFAULTS } from "./http3/options.ts";
+import {
+  HEARTBEAT_DEFAULTS,
+  type HeartbeatOptions,
+  type LogEntry,
+  NAMESPACE_DEFAULTS,
+  type NamespaceOptions,
+  type ServerOptions,
+  SESSION_DEFAULTS,
+  type SessionOptions,
+  type TlsDevelopment,
+  type TlsFiles,
+  type TlsPem,
+} from "./options.ts";
+import { Admission, type AdmissionOptions } from "./policy/admission.ts";
+import { type Clock, systemClock } from "./policy/clock.ts";
+import { type OriginOptions, OriginPolicy } from "./policy/origin.ts";
+import { type Random, systemRandom } from "./policy/random.ts";
+
+/** {@linkcode ServerOptions} with every default in its place. */
+export interface ResolvedOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** `false` outside development mode. */
+  readonly developmentPort: number | false;
+  readonly tls: Required<TlsFiles> | TlsPem | TlsDevelopment;
+  readonly origins: OriginOptions;
+  readonly admission: AdmissionOptions;
+  readonly namespaces: Readonly<Record<string, NamespaceOptions>>;
+  readonly session: SessionOptions;
+  readonly heartbeat: HeartbeatOptions;
+  readonly webtransport: NonNullable<ServerOptions["webtransport"]>;
+  readonly fetch: ServerOptions["fetch"];
+  readonly reconnectSpreadMs: number;
+  readonly log: (entry: LogEntry) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly now: () => number;
+}
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws {TypeError} If an option is unknown, of the wrong type, out of range or at odds with
+ * another: one line for each, with its path, what is expected and what came.
+ */
+export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
+  const result = v.safeParse(serverSchema, options, { abortPipeEarly: true });
+  if (!result.success) throw new TypeError(describe(result.issues));
+  const tls = options.tls ?? { developmentFolder: "certs" };
+  const development = "developmentFolder" in tls;
+  return {
+    hostname: options.hostname ?? (development ? "localhost" : "::"),
+    port: options.port ?? 4433,
+    developmentPort: development && (options.developmentPort ?? 8080),
+    tls: "certFile" in tls ? { ...tls, reloadIntervalMs: tls.reloadIntervalMs ?? 10_000 } : tls,
+    origins: options.origins ?? {},
+    admission: options.admission ?? {},
+    namespaces: Object.fromEntries(
+      Object.entries(options.namespaces ?? {})
+        .map(([name, namespace]) => [name, withDefaults(NAMESPACE_DEFAULTS, namespace)]),
+    ),
+    session: withDefaults(SESSION_DEFAULTS, options.session),
+    heartbeat: withDefaults(HEARTBEAT_DEFAULTS, options.heartbeat),
+    webtransport: options.webtransport ?? {},
+    fetch: options.fetch,
+    reconnectSpreadMs: options.reconnectSpreadMs ?? 5000,
+    log: options.log ?? logToStderr,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    now: options.now ?? Date.now,
+  };
+}
+
+const count = v.pipe(
+  v.number("a whole number"),
+  v.safeInteger("a whole number"),
+  v.minValue(0, "0 or more"),
+);
+const positive = v.pipe(count, v.minValue(1, "1 or more"));
+/** Timers take at most 2^31 - 1 milliseconds. */
+const milliseconds = v.pipe(
+  v.number("a number of milliseconds"),
+  v.check((ms) => ms >= 0 && ms < 2 ** 31, "0 to 2147483647 milliseconds"),
+);
+const positiveOrInfinity = v.union(
+  [positive, v.literal(Infinity)],
+  "a whole number from 1, or Infinity",
+);
+const portNumber = v.pipe(
+  v.number("a port number"),
+  v.check((port) => Number.isInteger(port) && port >= 0 && port <= 65_535, "a port, 0 to 65535"),
+);
+const flag = v.boolean("true or false");
+const path = v.pipe(v.string("a path"), v.nonEmpty("a path"));
+const pem = v.pipe(
+  v.string("a text in PEM"),
+  v.startsWith("-----BEGIN", "a text in PEM (-----BEGIN …)"),
+);
+// deno-lint-ignore ban-types -- every function is accepted, as its own type says more
+const callable = v.custom<Function>((value) => typeof value === "function", "a function");
+
+const namespaceSchema = v.partial(v.strictObject({
+  delivery: v.picklist(["ordered", "latest"], '"ordered" or "latest"'),
+  historySize: count,
+  historyTtlMs: milliseconds,
+  presence: flag,
+  clientPublish: flag,
+  overflow: v.picklist(["disconnect", "gap"], '"disconnect" or "gap"'),
+  settleMs: milliseconds,
+  maxKeys: positive,
+  keyTtlMs: milliseconds,
+}));
+
+const sessionSchema = v.pipe(
+  v.partial(v.strictObject({
+    resumeWindowMs: milliseconds,
+    maxDetachedSessions: count,
+    connectTimeoutMs: milliseconds,
+    maxQueueBytes: positive,
+    highWaterBytes: positive,
+    maxSubscriptions: positive,
+    maxPendingCommands: positive,
+    maxMessageBytes: positive,
+  })),
+  v.check(
+    (session) =>
+      (session.highWaterBytes ?? SESSION_DEFAULTS.highWaterBytes) <=
+        (session.maxQueueBytes ?? SESSION_DEFAULTS.maxQueueBytes),
+    "highWaterBytes of at most maxQueueBytes",
+  ),
+);
+
+const tlsSchema = v.union([
+  v.strictObject({
+    certFile: path,
+    keyFile: path,
+    reloadIntervalMs: v.optional(milliseconds),
+  }),
+  v.strictObject({ cert: pem, key: pem }),
+  v.strictObject({ developmentFolder: path }),
+], "{ certFile, keyFile }, { cert, key } in PEM, or { developmentFolder }");
+
+const http3Schema = v.partial(v.strictObject(Object.fromEntries(
+  Object.keys(HTTP3_DEFAULTS)
+    .filter((name) => name !== "clock")
+    .map((name) => [name, name.endsWith("Ms") ? milliseconds : count]),
+)));
+
+/** Names that a channel can have before its first `:`. */
+const namespaceName = v.pipe(
+  v.string(),
+  v.regex(/^[^\s:\p{C}]{1,255}$/u, "a name without colon or whitespace"),
+);
+
+const optionsSchema = v.partial(v.strictObject({
+  hostname: v.pipe(v.string("a name or address"), v.nonEmpty("a name or address")),
+  port: portNumber,
+  developmentPort: v.union([portNumber, v.literal(false)], "a port, 0 to 65535, or false"),
+  tls: tlsSchema,
+  origins: v.pipe(
+    v.partial(v.strictObject({
+      allow: v.array(v.string("an origin"), "a list of origins"),
+      allowNull: flag,
+      allowMissing: flag,
+    })),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (dataset.typed) attempt(() => new OriginPolicy(dataset.value as OriginOptions), addIssue);
+    }),
+  ),
+  admission: v.pipe(
+    v.partial(v.strictObject({
+      ratePerSecond: v.number("a number above 0"),
+      burst: v.number("a number from 1"),
+      maxSessions: positiveOrInfinity,
+      maxSessionsPerAddress: positiveOrInfinity,
+    })),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      const options = dataset.value as AdmissionOptions;
+      attempt(() => new Admission(options, systemClock, systemRandom), addIssue);
+    }),
+  ),
+  namespaces: v.record(namespaceName, namespaceSchema),
+  session: sessionSchema,
+  heartbeat: v.partial(v.strictObject({
+    intervalMs: v.pipe(
+      milliseconds,
+      v.check((ms) => ms === 0 || ms >= 1000, "0, or 1000 milliseconds or more"),
+    ),
+    misses: positive,
+  })),
+  webtransport: http3Schema,
+  fetch: callable,
+  reconnectSpreadMs: milliseconds,
+  log: callable,
+  clock: v.looseObject({ now: callable, setTimeout: callable, clearTimeout: callable }),
+  random: callable,
+  now: callable,
+}));
+
+const serverSchema = v.pipe(
+  optionsSchema,
+  v.forward(
+    v.partialCheck(
+      [["tls"], ["developmentPort"]],
+      ({ tls, developmentPort }) =>
+        typeof developmentPort !== "number" || tls === undefined || "developmentFolder" in tls,
+      "no port beside a certificate: it is for development mode",
+    ),
+    ["developmentPort"],
+  ),
+);
+
+/** Lets the policy that an option is for have the last word on it. */
+function attempt(construct: () => unknown, addIssue: (issue: { message: string }) => void): void {
+  try {
+    construct();
+  } catch (error) {
+    addIssue({ message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+function describe(issues: readonly v.BaseIssue<unknown>[]): string {
+  const lines = issues.map((issue) => {
+    const at = v.getDotPath(issue) ?? "options";
+    if (issue.kind === "schema" && issue.expected === "never") return `  ${at}: unknown option`;
+    if (issue.type === "raw_check" || issue.type === "partial_check") {
+      return `  ${at}: ${issue.message}`;
+    }
+    const expected = issue.message.startsWith("Invalid ") ? issue.expected : issue.message;
+    return `  ${at}: expected ${expected}, got ${at === "tls.key" ? "another text" : got(issue)}`;
+  });
+  return `Invalid options\n${lines.join("\n")}`;
+}
+
+function got({ input, received }: v.BaseIssue<unknown>): string {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) return received;
+  return `{ ${Object.keys(input).join(", ")} }`;
+}
+
+/** The defaults, but for what is said: an option that is `undefined` says nothing. */
+function withDefaults<T extends object>(defaults: T, options: Partial<T> = {}): T {
+  const said = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(said) };
+}
+
+/** Where nobody listens, trouble must still be seen. */
+function logToStderr({ level, message, error }: LogEntry): void {
+  if (level === "info") return;
+  const detail = error instanceof Error ? `\n${error.stack ?? error}` : error ? `: ${error}` : "";
+  Deno.stderr.writeSync(new TextEncoder().encode(`${level}: ${message}${detail}\n`));
+}
