@@ -78,6 +78,11 @@ export class ByteCollector {
     this.#length = length;
   }
 
+  /** The size of the buffer that it holds, in bytes; 0 until a value turns out to be torn. */
+  get bufferedBytes(): number {
+    return this.#buffer?.length ?? 0;
+  }
+
   /** Reads on from `reader`; returns the value once it is whole, until then `undefined`. */
   collect(reader: ByteReader): Uint8Array | undefined {
     if (this.#buffer === undefined) {

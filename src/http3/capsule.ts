@@ -40,6 +40,11 @@ export class CapsuleParser {
     this.#reader.push(chunk);
   }
 
+  /** The bytes that it holds: what is not read yet, and the buffer of a torn payload. */
+  get bufferedBytes(): number {
+    return this.#reader.length + (this.#collector?.bufferedBytes ?? 0);
+  }
+
   /**
    * The next capsule of a known type, or `undefined` when more bytes are needed.
    *

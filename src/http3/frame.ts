@@ -96,6 +96,12 @@ export class FrameParser {
     this.#reader.push(chunk);
   }
 
+  /** The bytes that it holds: what is not read yet, and the buffer of a torn payload. */
+  get bufferedBytes(): number {
+    const payload = this.#payload instanceof ByteCollector ? this.#payload.bufferedBytes : 0;
+    return this.#reader.length + payload;
+  }
+
   /**
    * The next event, or `undefined` when more bytes are needed.
    *

@@ -46,6 +46,11 @@ export class UnidirectionalStreamParser {
     this.#reader.push(chunk);
   }
 
+  /** The bytes that it holds, which are not read yet. */
+  get bufferedBytes(): number {
+    return this.#reader.length;
+  }
+
   /**
    * The header once it is whole, until then `undefined`.
    *
