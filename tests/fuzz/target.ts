@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import type { Random } from "../../src/policy/random.ts";
 import { below } from "./mutate.ts";
 
@@ -15,6 +16,15 @@ export interface Target {
 /** What a target finds by itself: growth, or a round trip that changes the value. */
 export class Finding extends Error {
   override readonly name = "Finding";
+}
+
+/** Throws a {@linkcode Finding} unless `again`, encoded and decoded once more, equals `first`. */
+export function sameAgain(again: unknown, first: unknown): void {
+  try {
+    assert.deepEqual(again, first);
+  } catch {
+    throw new Finding("What was encoded again decodes to another value");
+  }
 }
 
 /** A parser that takes chunks and gives events. */

@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { CapsuleParser } from "../../src/http3/capsule.ts";
 import { decodeDatagram, encodeDatagram } from "../../src/http3/datagram.ts";
 import { Http3Error } from "../../src/http3/error.ts";
@@ -19,7 +18,8 @@ import { UnidirectionalStreamParser } from "../../src/http3/unidirectional_strea
 import { decodeVarint, encodeVarint, MAX_VARINT } from "../../src/varint.ts";
 import * as corpus from "./corpus.ts";
 import { PROTOCOL_TARGETS } from "./protocol_targets.ts";
-import { Finding, stream, type Target } from "./target.ts";
+import { Finding, sameAgain, stream, type Target } from "./target.ts";
+import { WEBTRANSPORT_TARGETS } from "./webtransport_targets.ts";
 
 const MAX_FIELD_SECTION_BYTES = 512;
 const MAX_CAPSULE_BYTES = 1028;
@@ -163,6 +163,7 @@ export const TARGETS: readonly Target[] = [
       }
     },
   },
+  ...WEBTRANSPORT_TARGETS,
   ...PROTOCOL_TARGETS,
 ];
 
@@ -175,13 +176,5 @@ class HandingOverFrameParser extends FrameParser {
     this.#handedOver ||= event?.type === "webtransport-stream";
     if (this.#handedOver) this.rest();
     return event;
-  }
-}
-
-function sameAgain(again: unknown, first: unknown): void {
-  try {
-    assert.deepEqual(again, first);
-  } catch {
-    throw new Finding("What was encoded again decodes to another value");
   }
 }
