@@ -1,9 +1,9 @@
-import type { Http3Options } from "./http3/options.ts";
 import type { AdmissionOptions } from "./policy/admission.ts";
 import type { Clock } from "./policy/clock.ts";
 import type { OriginOptions } from "./policy/origin.ts";
 import type { Random } from "./policy/random.ts";
 import type { Delivery } from "./protocol/message.ts";
+import type { WebTransportOptions } from "./webtransport/options.ts";
 
 /** How the channels of one namespace (the part of their name before the first `:`) behave. */
 export interface NamespaceOptions {
@@ -228,7 +228,7 @@ export interface ServerOptions {
   /** How dead peers are found. */
   readonly heartbeat?: Partial<HeartbeatOptions>;
   /** Limits of HTTP/3 and WebTransport. */
-  readonly webtransport?: Partial<Omit<Http3Options, "clock">>;
+  readonly webtransport?: Partial<Omit<WebTransportOptions, "clock">>;
   /**
    * The app's own routes: everything outside `/rt/` and `/slipstream.*`, over TCP and HTTP/3.
    * @default the pages that come with Slipstream

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { HTTP3_DEFAULTS } from "./http3/options.ts";
 import {
   HEARTBEAT_DEFAULTS,
   type HeartbeatOptions,
@@ -17,6 +16,7 @@ import { Admission, type AdmissionOptions } from "./policy/admission.ts";
 import { type Clock, systemClock } from "./policy/clock.ts";
 import { type OriginOptions, OriginPolicy } from "./policy/origin.ts";
 import { type Random, systemRandom } from "./policy/random.ts";
+import { WEBTRANSPORT_DEFAULTS } from "./webtransport/options.ts";
 
 /** {@linkcode ServerOptions} with every default in its place. */
 export interface ResolvedOptions {
@@ -93,7 +93,7 @@ const portNumber = v.pipe(
   v.check((port) => Number.isInteger(port) && port >= 0 && port <= 65_535, "a port, 0 to 65535"),
 );
 const flag = v.boolean("true or false");
-const path = v.pipe(v.string("a path"), v.nonEmpty("a path"));
+const path = v.pipe(v.string("a path"), v.check((text) => text !== "", "a path"));
 const pem = v.pipe(
   v.string("a text in PEM"),
   v.startsWith("-----BEGIN", "a text in PEM (-----BEGIN …)"),
@@ -142,8 +142,8 @@ const tlsSchema = v.union([
   v.strictObject({ developmentFolder: path }),
 ], "{ certFile, keyFile }, { cert, key } in PEM, or { developmentFolder }");
 
-const http3Schema = v.partial(v.strictObject(Object.fromEntries(
-  Object.keys(HTTP3_DEFAULTS)
+const webTransportSchema = v.partial(v.strictObject(Object.fromEntries(
+  Object.keys(WEBTRANSPORT_DEFAULTS)
     .filter((name) => name !== "clock")
     .map((name) => [name, name.endsWith("Ms") ? milliseconds : count]),
 )));
@@ -155,7 +155,10 @@ const namespaceName = v.pipe(
 );
 
 const optionsSchema = v.partial(v.strictObject({
-  hostname: v.pipe(v.string("a name or address"), v.nonEmpty("a name or address")),
+  hostname: v.pipe(
+    v.string("a name or address"),
+    v.check((text) => text !== "", "a name or address"),
+  ),
   port: portNumber,
   developmentPort: v.union([portNumber, v.literal(false)], "a port, 0 to 65535, or false"),
   tls: tlsSchema,
@@ -191,7 +194,7 @@ const optionsSchema = v.partial(v.strictObject({
     ),
     misses: positive,
   })),
-  webtransport: http3Schema,
+  webtransport: webTransportSchema,
   fetch: callable,
   reconnectSpreadMs: milliseconds,
   log: callable,

@@ -1,0 +1,130 @@
+import type { Certificate } from "../tls/certificate.ts";
+
+/** Answers one request; `listening` is the socket that it came through. */
+export type TcpHandler = (
+  request: Request,
+  address: string,
+  listening: Listening,
+) => Response | Promise<Response>;
+
+/** Where a {@linkcode TcpListener} listens, and what it does there. */
+export interface TcpListenerOptions {
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Absent: plain HTTP. */
+  readonly certificate?: Certificate;
+  readonly handler: TcpHandler;
+  /** Told what the handler threw; the peer gets 500. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** One listening socket, with the certificate that it was opened with. */
+export interface Listening {
+  /** No new certificate has taken its place. */
+  readonly current: boolean;
+}
+
+/**
+ * Listens for HTTP/1.1 and HTTP/2 over TCP, with TLS if there is a certificate.
+ *
+ * The certificate of a listening socket is fixed. A new one gets a socket of its own on the same
+ * port, and until the old socket is closed the system gives new peers to either. Deno closes the
+ * WebSockets of a server that it shuts down, so the old socket stays until its owner has moved
+ * them and calls {@linkcode TcpListener.closeReplaced}.
+ */
+export class TcpListener {
+  readonly #options: TcpListenerOptions;
+  readonly #replaced: Server[] = [];
+  #current: Server;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * @throws {Deno.errors.AddrInUse} If the port is in use, with what to do about it.
+   */
+  constructor(options: TcpListenerOptions) {
+    this.#options = options;
+    // Sockets that share a port would share it with another Slipstream too: this one shares not.
+    if (options.port !== 0) probe(options);
+    this.#current = listen(options, options.port, options.certificate);
+  }
+
+  /** The port that is listened on. */
+  get port(): number {
+    return this.#current.http.addr.port;
+  }
+
+  /** Serves `certificate` to new peers; those that are there stay as they are. */
+  replace(certificate: Certificate): void {
+    const next = listen(this.#options, this.port, certificate);
+    this.#current.current = false;
+    this.#replaced.push(this.#current);
+    this.#current = next;
+  }
+
+  /** Closes the sockets of earlier certificates; running responses end by themselves. */
+  closeReplaced(): void {
+    for (const { http } of this.#replaced.splice(0)) http.shutdown().catch(this.#options.onError);
+  }
+
+  /** Takes no more peers, and resolves when the last response has ended; idempotent. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const all = [...this.#replaced, this.#current];
+    await Promise.all(all.map(({ http }) => http.shutdown()));
+  }
+}
+
+interface Server extends Listening {
+  current: boolean;
+  readonly http: Deno.HttpServer<Deno.NetAddr>;
+}
+
+function probe({ hostname, port }: TcpListenerOptions): void {
+  try {
+    Deno.listen({ hostname, port }).close();
+  } catch (error) {
+    throw explainListenError(error, "TCP", hostname, port);
+  }
+}
+
+function listen(options: TcpListenerOptions, port: number, certificate?: Certificate): Server {
+  const { hostname, handler, onError } = options;
+  const listening = { current: true };
+  const http = Deno.serve({
+    hostname,
+    port,
+    reusePort: true,
+    ...(certificate && { cert: certificate.certPem, key: certificate.keyPem }),
+    onListen() {},
+    onError(error) {
+      onError(error);
+      return new Response("Internal error", { status: 500 });
+    },
+  }, (request, info) => handler(request, info.remoteAddr.hostname, listening));
+  return Object.assign(listening, { http });
+}
+
+/** Says what to do about a socket that could not be opened. */
+export function explainListenError(
+  error: unknown,
+  protocol: "TCP" | "UDP",
+  hostname: string,
+  port: number,
+): unknown {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return new Deno.errors.AddrInUse(
+      `${protocol} port ${port} of ${hostname} is in use: ` +
+        "end the program that has it, or choose another port (0 takes a free one)",
+    );
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return new Deno.errors.PermissionDenied(
+      `${protocol} port ${port} of ${hostname} needs more rights: choose one above 1023`,
+    );
+  }
+  return error;
+}

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { NAMESPACE_DEFAULTS, SESSION_DEFAULTS } from "../src/options.ts";
+import { resolveOptions } from "../src/resolve_options.ts";
+
+const CERTIFICATE = { certFile: "chain.pem", keyFile: "key.pem" };
+
+Deno.test("resolveOptions() needs to be told nothing", () => {
+  const options = resolveOptions();
+  assert.equal(options.hostname, "localhost");
+  assert.equal(options.port, 4433);
+  assert.equal(options.developmentPort, 8080);
+  assert.deepEqual(options.tls, { developmentFolder: "certs" });
+  assert.deepEqual(options.session, SESSION_DEFAULTS);
+});
+
+Deno.test("resolveOptions() leaves development mode when there is a certificate", () => {
+  const options = resolveOptions({ tls: CERTIFICATE });
+  assert.equal(options.hostname, "::");
+  assert.equal(options.developmentPort, false);
+  assert.deepEqual(options.tls, { ...CERTIFICATE, reloadIntervalMs: 10_000 });
+});
+
+Deno.test("resolveOptions() completes each namespace, and takes undefined for silence", () => {
+  const { namespaces } = resolveOptions({
+    // deno-lint-ignore no-explicit-any -- a JavaScript caller may do so
+    namespaces: { chat: { presence: true, historySize: undefined as any } },
+  });
+  assert.deepEqual(namespaces, { chat: { ...NAMESPACE_DEFAULTS, presence: true } });
+});
+
+for (
+  const [options, lines] of [
+    [{ prot: 1 }, ["prot: unknown option"]],
+    [{ hostname: "", port: "80" }, [
+      'hostname: expected a name or address, got ""',
+      'port: expected a port number, got "80"',
+    ]],
+    [{ port: 65_536 }, ["port: expected a port, 0 to 65535, got 65536"]],
+    [{ namespaces: { game: { delivery: "fast", speed: 1 } } }, [
+      'namespaces.game.delivery: expected "ordered" or "latest", got "fast"',
+      "namespaces.game.speed: unknown option",
+    ]],
+    [{ namespaces: { "a:b": {} } }, [
+      'namespaces.a:b: expected a name without colon or whitespace, got "a:b"',
+    ]],
+    [{ tls: { certFile: "chain.pem" } }, [
+      "tls: expected { certFile, keyFile }, { cert, key } in PEM, or { developmentFolder }, " +
+      "got { certFile }",
+    ]],
+    [{ tls: { ...CERTIFICATE, cert: "-----BEGIN" } }, [
+      "tls: expected { certFile, keyFile }, { cert, key } in PEM, or { developmentFolder }, " +
+      "got { certFile, keyFile, cert }",
+    ]],
+    [{ tls: { cert: "-----BEGIN", key: "secret" } }, [
+      "tls.key: expected a text in PEM (-----BEGIN …), got another text",
+    ]],
+    [{ tls: CERTIFICATE, developmentPort: 8080 }, [
+      "developmentPort: no port beside a certificate: it is for development mode",
+    ]],
+    [{ origins: { allow: ["example.com"] } }, [
+      'origins: An allowed origin must be like "https://example.com", "https://*.example.com" or ' +
+      '"*" (for null, see allowNull): "example.com"',
+    ]],
+    [{ admission: { ratePerSecond: 0 } }, [
+      "admission: A token bucket needs a ratePerSecond above 0: 0",
+    ]],
+    [{ session: { maxQueueBytes: 1024 } }, [
+      "session: expected highWaterBytes of at most maxQueueBytes, got { maxQueueBytes }",
+    ]],
+    [{ heartbeat: { intervalMs: 5 } }, [
+      "heartbeat.intervalMs: expected 0, or 1000 milliseconds or more, got 5",
+    ]],
+    [{ webtransport: { maxConnections: -1, clock: {} } }, [
+      "webtransport.maxConnections: expected 0 or more, got -1",
+      "webtransport.clock: unknown option",
+    ]],
+    [{ log: "stderr" }, ['log: expected a function, got "stderr"']],
+  ] as const
+) {
+  Deno.test(`resolveOptions() refuses ${JSON.stringify(options)}, naming each mistake`, () => {
+    // deno-lint-ignore no-explicit-any -- what no type lets through
+    assert.throws(() => resolveOptions(options as any), {
+      name: "TypeError",
+      message: `Invalid options\n${lines.map((line) => `  ${line}`).join("\n")}`,
+    });
+  });
+}
