@@ -36,6 +36,8 @@ export interface Listening {
 export class TcpListener {
   readonly #options: TcpListenerOptions;
   readonly #replaced: Server[] = [];
+  /** Sockets that are closed and have responses running. */
+  readonly #ending = new Set<Promise<void>>();
   #current: Server;
   #closing: Promise<void> | undefined;
 
@@ -64,7 +66,7 @@ export class TcpListener {
 
   /** Closes the sockets of earlier certificates; running responses end by themselves. */
   closeReplaced(): void {
-    for (const { http } of this.#replaced.splice(0)) http.shutdown().catch(this.#options.onError);
+    for (const server of this.#replaced.splice(0)) this.#end(server);
   }
 
   /** Takes no more peers, and resolves when the last response has ended; idempotent. */
@@ -73,8 +75,15 @@ export class TcpListener {
   }
 
   async #close(): Promise<void> {
-    const all = [...this.#replaced, this.#current];
-    await Promise.all(all.map(({ http }) => http.shutdown()));
+    this.closeReplaced();
+    this.#end(this.#current);
+    await Promise.all(this.#ending);
+  }
+
+  #end({ http }: Server): void {
+    const ended = http.shutdown().catch(this.#options.onError);
+    this.#ending.add(ended);
+    ended.finally(() => this.#ending.delete(ended));
   }
 }
 

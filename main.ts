@@ -1,0 +1,152 @@
+/**
+ * The command line of a Slipstream server with the namespaces that its pages and examples use. An
+ * app of your own calls `serve()` with its own options instead.
+ *
+ * Exit codes: 0 after a drain, 1 if the server cannot start, 2 for a wrong command line, 130 if a
+ * second signal cut the drain short.
+ */
+
+import { parseArgs } from "node:util";
+import { serve, type ServerOptions, type SlipstreamServer } from "./src/mod.ts";
+
+const HELP = `Usage: deno task start [options]
+
+  --port <n>               TCP and UDP port                      SLIPSTREAM_PORT              4433
+  --hostname <name>        name or address to listen on          SLIPSTREAM_HOSTNAME          localhost
+  --development-port <n>   http://localhost port, or "off"       SLIPSTREAM_DEVELOPMENT_PORT  8080
+  --cert <file>            certificate chain, PEM                SLIPSTREAM_CERT              made in certs/
+  --key <file>             its private key, PEM                  SLIPSTREAM_KEY
+  --origin <origin>        origin to allow; may be repeated      SLIPSTREAM_ORIGINS (commas)
+  --allow-missing-origin   let in programs that send no Origin   SLIPSTREAM_ALLOW_MISSING_ORIGIN=1
+  --help                   this text
+
+With a certificate the server listens on every address ("::") and leaves development mode.
+`;
+
+const NAMESPACES: ServerOptions["namespaces"] = {
+  chat: { presence: true },
+  pointers: { delivery: "latest" },
+  game: { delivery: "latest" },
+  ticker: { delivery: "latest" },
+};
+
+await main();
+
+async function main(): Promise<void> {
+  let options: ServerOptions | "help";
+  try {
+    options = readOptions(Deno.args);
+  } catch (error) {
+    print(Deno.stderr, `${messageOf(error)}\nSee deno task start --help\n`);
+    Deno.exit(2);
+  }
+  if (options === "help") return print(Deno.stdout, HELP);
+
+  let server: SlipstreamServer;
+  try {
+    server = await serve(options);
+  } catch (error) {
+    print(Deno.stderr, `Slipstream cannot start: ${messageOf(error)}\n`);
+    Deno.exit(1);
+  }
+  print(Deno.stdout, greeting(server, options));
+  drainOnSignal(server);
+  await server.finished;
+  Deno.exit(0);
+}
+
+/** @throws {TypeError} If the command line or the environment is wrong, naming what was expected. */
+function readOptions(args: string[]): ServerOptions | "help" {
+  const { values } = parseArgs({
+    args,
+    options: {
+      port: { type: "string" },
+      hostname: { type: "string" },
+      "development-port": { type: "string" },
+      cert: { type: "string" },
+      key: { type: "string" },
+      origin: { type: "string", multiple: true },
+      "allow-missing-origin": { type: "boolean" },
+      help: { type: "boolean" },
+    },
+  });
+  if (values.help) return "help";
+
+  const { port, hostname, cert, key, origin } = values;
+  const portText = port ?? env("PORT");
+  const host = hostname ?? env("HOSTNAME");
+  const developmentPortText = values["development-port"] ?? env("DEVELOPMENT_PORT");
+  const certFile = cert ?? env("CERT");
+  const keyFile = key ?? env("KEY");
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new TypeError(
+      `--cert and --key must come together: got ${certFile ?? "no --cert"}, ${
+        keyFile ?? "no --key"
+      }`,
+    );
+  }
+  return {
+    namespaces: NAMESPACES,
+    origins: {
+      allow: origin ?? env("ORIGINS")?.split(",") ?? [],
+      allowMissing: values["allow-missing-origin"] ?? env("ALLOW_MISSING_ORIGIN") === "1",
+    },
+    log: ({ level, message, error }) =>
+      print(Deno.stderr, `${level}: ${message}${error ? `: ${messageOf(error)}` : ""}\n`),
+    ...(portText !== undefined && { port: toPort("--port", portText) }),
+    ...(host !== undefined && { hostname: host }),
+    ...(developmentPortText !== undefined && {
+      developmentPort: developmentPortText === "off"
+        ? false as const
+        : toPort("--development-port", developmentPortText),
+    }),
+    ...(certFile !== undefined && keyFile !== undefined && { tls: { certFile, keyFile } }),
+  };
+}
+
+function env(name: string): string | undefined {
+  return Deno.env.get(`SLIPSTREAM_${name}`) || undefined;
+}
+
+function toPort(option: string, text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw new TypeError(`${option} must be a port number: ${text}`);
+  return Number(text);
+}
+
+function greeting(server: SlipstreamServer, { tls }: ServerOptions): string {
+  const lines = [
+    "Slipstream listens",
+    ...(server.developmentUrl ? [`  pages         ${server.developmentUrl}`] : []),
+    `  HTTPS         ${server.url}  (HTTP/3, WebSocket, SSE)`,
+    `  WebTransport  ${server.info.webtransport?.url}`,
+    `  certificate   ${
+      tls && "certFile" in tls ? tls.certFile : "for development, in certs/, renewed by itself"
+    }`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** The first signal drains; a second one, from someone who cannot wait, ends at once. */
+function drainOnSignal(server: SlipstreamServer): void {
+  let draining = false;
+  const onSignal = () => {
+    if (draining) Deno.exit(130);
+    draining = true;
+    print(Deno.stderr, "Draining; a second signal ends at once\n");
+    server.drain().catch((error) => {
+      print(Deno.stderr, `The drain failed: ${messageOf(error)}\n`);
+      Deno.exit(1);
+    });
+  };
+  Deno.addSignalListener("SIGINT", onSignal);
+  // Windows has no SIGTERM to listen for.
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", onSignal);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function print(stream: typeof Deno.stdout, text: string): void {
+  stream.writeSync(new TextEncoder().encode(text));
+}
