@@ -6,21 +6,22 @@ import { connect } from "/slipstream.js";
 import { drawPointers } from "/pointers.js";
 
 const element = (id) => document.getElementById(id);
-const force = element("force");
-const forced = new URLSearchParams(location.search).get("transport") ?? "";
-force.value = forced;
-force.addEventListener("change", () => {
-  const url = new URL(location.href);
-  if (force.value) url.searchParams.set("transport", force.value);
-  else url.searchParams.delete("transport");
-  location.assign(url);
-});
+const NAMES = { webtransport: "WebTransport", websocket: "WebSocket", sse: "SSE + POST" };
+
+/** Which transports may be used: all of them, or the one that is forced. */
+const transportsOf = (forced) => Object.hasOwn(NAMES, forced) ? [forced] : Object.keys(NAMES);
+const parameters = new URLSearchParams(location.search);
 
 const me = visitor();
 const client = connect(location.origin, {
   info: me,
-  ...(forced ? { transports: [forced] } : {}),
+  transports: transportsOf(parameters.get("transport")),
 });
+
+const force = element("force");
+force.value = parameters.get("transport") ?? "";
+// The session moves; nothing is lost on the way.
+force.addEventListener("change", () => client.use(transportsOf(force.value)));
 
 // --- who is here -------------------------------------------------------------------------------
 
@@ -139,8 +140,6 @@ function frame() {
 requestAnimationFrame(frame);
 
 // --- gauges ------------------------------------------------------------------------------------
-
-const NAMES = { webtransport: "WebTransport", websocket: "WebSocket", sse: "SSE + POST" };
 
 function showGauges() {
   const { messagesIn, messagesOut, bytesIn, bytesOut } = client.stats;
