@@ -1,0 +1,56 @@
+import type { Retention } from "../broker/broker.ts";
+import type { NamespaceOptions } from "../options.ts";
+import { parseChannelName } from "../protocol/channel_name.ts";
+import { CommandError, ErrorCode } from "../protocol/error_code.ts";
+
+/** A namespace: its options, and what they ask of the broker. */
+export interface Namespace extends NamespaceOptions {
+  readonly retention: Retention;
+}
+
+/** The configured namespaces, by the part of a channel's name before its first `:`. */
+export class Namespaces {
+  readonly #byName: ReadonlyMap<string, Namespace>;
+
+  constructor(options: Readonly<Record<string, NamespaceOptions>>) {
+    this.#byName = new Map(
+      Object.entries(options).map(([name, namespace]) => [name, {
+        ...namespace,
+        retention: {
+          historySize: namespace.historySize,
+          historyTtlMs: namespace.historyTtlMs,
+          latest: namespace.delivery === "latest",
+          maxKeys: namespace.maxKeys,
+          keyTtlMs: namespace.keyTtlMs,
+        },
+      }]),
+    );
+  }
+
+  /**
+   * The namespace of a channel.
+   *
+   * @throws {CommandError} With 400 if `channel` is no channel name, 404 if its namespace is not
+   * configured.
+   */
+  of(channel: string): Namespace {
+    const { namespace: name } = parseChannelName(channel);
+    const namespace = this.#byName.get(name);
+    if (namespace === undefined) {
+      throw new CommandError(
+        ErrorCode.NOT_FOUND,
+        `There is no namespace "${name}"; configured are: ${this.#names()}`,
+      );
+    }
+    return namespace;
+  }
+
+  #names(): string {
+    const names = [...this.#byName.keys()];
+    const listed = names.slice(0, MAX_LISTED).join(", ");
+    return names.length > MAX_LISTED ? `${listed}, …` : listed || "none";
+  }
+}
+
+/** Enough to see a typing mistake, and short enough for an error. */
+const MAX_LISTED = 10;
