@@ -1,0 +1,163 @@
+import type { Clock } from "./clock.ts";
+import type { Random } from "./random.ts";
+import { TokenBucket } from "./token_bucket.ts";
+
+/** How many sessions a node takes, and how fast. */
+export interface AdmissionOptions {
+  /**
+   * New sessions a second; `Infinity` disables the limit. The default is what two cores hand-shake
+   * over QUIC (about 700) with room left for the sessions they have.
+   *
+   * @default 500
+   */
+  ratePerSecond?: number;
+  /**
+   * New sessions at once, after a quiet spell.
+   *
+   * @default ratePerSecond, at least 1
+   */
+  burst?: number;
+  /**
+   * Sessions in all; `Infinity` disables the limit. The default is what 1 GiB holds of the
+   * smallest, over WebSocket.
+   *
+   * @default 50000
+   */
+  maxSessions?: number;
+  /**
+   * Sessions of one address; `Infinity` disables the limit. The default lets an office behind one
+   * address in and keeps a single host from a node's memory.
+   *
+   * @default 1000
+   */
+  maxSessionsPerAddress?: number;
+}
+
+/** A session's place, given back by `release()` when the session ends; idempotent. */
+export interface Admitted {
+  readonly admitted: true;
+  release(): void;
+}
+
+/**
+ * Which limit refuses, and in how many milliseconds to come back. Those refused at once are told
+ * different delays.
+ */
+export interface Refused {
+  readonly admitted: false;
+  readonly reason: "total" | "address" | "rate";
+  readonly retryAfterMs: number;
+}
+
+/**
+ * Decides whether a node takes one more session. Its one map holds the addresses that have
+ * sessions, so it is never larger than their number.
+ *
+ * Clients refused for the total or the rate are booked one after another at that rate, so that a herd comes back
+ * no faster than the node takes it.
+ */
+export class Admission {
+  readonly #bucket: TokenBucket;
+  readonly #maxSessions: number;
+  readonly #maxSessionsPerAddress: number;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #sessionsByAddress = new Map<string, number>();
+  #sessions = 0;
+  /** Until when the clients refused so far are booked to come back. */
+  #bookedMs = 0;
+
+  /**
+   * @throws {RangeError} If `ratePerSecond` is not above 0, `burst` is below 1, or a maximum is
+   * neither a positive integer nor `Infinity`.
+   */
+  constructor(options: AdmissionOptions, clock: Clock, random: Random) {
+    const { ratePerSecond = 500, maxSessions = 50_000, maxSessionsPerAddress = 1000 } = options;
+    const { burst = Math.max(1, ratePerSecond) } = options;
+    this.#bucket = new TokenBucket({ ratePerSecond, burst }, clock);
+    this.#maxSessions = requireLimit("maxSessions", maxSessions);
+    this.#maxSessionsPerAddress = requireLimit("maxSessionsPerAddress", maxSessionsPerAddress);
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** How many sessions are admitted and not yet released. */
+  get sessions(): number {
+    return this.#sessions;
+  }
+
+  /** How many addresses they come from, as {@linkcode addressKey} tells them apart. */
+  get addresses(): number {
+    return this.#sessionsByAddress.size;
+  }
+
+  /** Asks for a place for a session from `address`, an IP address in text form. */
+  admit(address: string): Admitted | Refused {
+    const key = addressKey(address);
+    const ofAddress = this.#sessionsByAddress.get(key) ?? 0;
+    // First, so that an address over its limit takes no token and books no time from the others.
+    if (ofAddress >= this.#maxSessionsPerAddress) return this.#refuse("address", FULL_RETRY_MS);
+    if (this.#sessions >= this.#maxSessions) {
+      return this.#refuse("total", Math.max(FULL_RETRY_MS, this.#book()));
+    }
+    if (!this.#bucket.take()) return this.#refuse("rate", this.#book());
+    this.#sessions++;
+    this.#sessionsByAddress.set(key, ofAddress + 1);
+    let held = true;
+    return {
+      admitted: true,
+      release: () => {
+        if (!held) return;
+        held = false;
+        this.#release(key);
+      },
+    };
+  }
+
+  #release(key: string): void {
+    this.#sessions--;
+    const left = this.#sessionsByAddress.get(key)! - 1;
+    if (left === 0) this.#sessionsByAddress.delete(key);
+    else this.#sessionsByAddress.set(key, left);
+  }
+
+  /** Books the next place in time and returns how far off it is, in milliseconds. */
+  #book(): number {
+    const nowMs = this.#clock.now();
+    const nextMs = Math.max(this.#bookedMs, nowMs) + 1000 / this.#bucket.ratePerSecond;
+    this.#bookedMs = Math.min(nextMs, nowMs + MAX_BOOKED_MS);
+    return this.#bookedMs - nowMs;
+  }
+
+  #refuse(reason: Refused["reason"], waitMs: number): Refused {
+    return { admitted: false, reason, retryAfterMs: waitMs * (1 + this.#random() / 2) };
+  }
+}
+
+/**
+ * What counts as one address: an IPv4 address, also where it is mapped into IPv6, or the /64 of an
+ * IPv6 address, because a single host can have a whole /64.
+ */
+export function addressKey(address: string): string {
+  if (!address.includes(":")) return address;
+  if (address.includes(".")) return address.slice(address.lastIndexOf(":") + 1);
+  const [head = "", tail] = address.toLowerCase().split("%", 1)[0]!.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  if (tail !== undefined) {
+    const tailGroups = tail === "" ? [] : tail.split(":");
+    while (groups.length + tailGroups.length < 8) groups.push("0");
+    groups.push(...tailGroups);
+  }
+  return `${groups.slice(0, 4).join(":")}::/64`;
+}
+
+/** When a place falls free is unknown: long enough not to be a load, short enough to wait for. */
+const FULL_RETRY_MS = 5000;
+
+/** Refused clients that never return must not put off the others for longer than this. */
+const MAX_BOOKED_MS = 60_000;
+
+function requireLimit(name: string, limit: number): number {
+  if (limit === Infinity || (Number.isSafeInteger(limit) && limit > 0)) return limit;
+  throw new RangeError(`Admission's ${name} must be a positive integer or Infinity: ${limit}`);
+}
