@@ -147,6 +147,17 @@ Deno.test("a process that was suspended grants the peer one interval more", () =
   assert.deepEqual(silent.seen.dead.length, 1);
 });
 
+Deno.test("a process whose every timer is late still finds a dead peer", () => {
+  const { clock, watch } = setUp();
+  const { seen } = watch();
+  // As in a page that is not shown: timers run at most once a minute.
+  for (let minute = 0; minute < 10; minute++) {
+    clock.suspend(60_000);
+    clock.advance(0);
+  }
+  assert.deepEqual([seen.pings.length, seen.dead.length], [4, 1]);
+});
+
 Deno.test("a process that slept through several pings does not send them all at once", () => {
   const { clock, watch } = setUp();
   const { seen } = watch();
