@@ -1,0 +1,151 @@
+import { CloseCode } from "../protocol/close_code.ts";
+import type { Position } from "../protocol/message.ts";
+import { messageTooLarge, ProtocolError } from "../protocol/protocol_error.ts";
+import { concat } from "./batch.ts";
+import { type PeerInfo, peerOf, refusal } from "./peer_transport.ts";
+import { SseTransport } from "./sse.ts";
+import { PlainSseTransport } from "./sse_plain.ts";
+import { parsePositions } from "./sse_positions.ts";
+import type { TransportAcceptor } from "./transport.ts";
+import { TRANSPORT_DEFAULTS, type TransportOptions } from "./transport_options.ts";
+
+/** Names the event stream to which a POST belongs. */
+export const TRANSPORT_HEADER = "slipstream-transport";
+
+/**
+ * The fallback over plain HTTP: `GET /rt/sse` down, `POST /rt/send` up, both in the JSON dialect.
+ *
+ * - Down: the first event is `open`, its data `{"transport":"<id>"}`; then the data of each event
+ *   is messages, one a line; the last event is `close` with `{"code":…,"reason":…}`.
+ * - Up: messages, one a line, with the id in the header {@linkcode TRANSPORT_HEADER}. A simple form
+ *   of another site cannot set that header. Answers to commands come down the stream.
+ * - `GET /rt/sse?channel=a&channel=b` serves clients that only read ({@linkcode PlainSseTransport}).
+ */
+export class SseHandler {
+  readonly #options: TransportOptions;
+  readonly #transports = new Map<string, SseTransport>();
+  /** POSTs being read, per transport. */
+  readonly #posting = new Map<SseTransport, number>();
+  readonly #onEnd = (transport: SseTransport): void => {
+    this.#transports.delete(transport.id);
+  };
+
+  constructor(options: Partial<TransportOptions> = {}) {
+    this.#options = { ...TRANSPORT_DEFAULTS, ...options };
+  }
+
+  /** How many event streams are open. */
+  get size(): number {
+    return this.#transports.size;
+  }
+
+  /** Answers a GET whose origin has passed with an event stream; 400 to a bad `Last-Event-ID`. */
+  open(request: Request, info: PeerInfo, accept: TransportAcceptor): Response {
+    const peer = peerOf(request, info);
+    const channels = [...new Set(new URL(request.url).searchParams.getAll("channel"))];
+    let transport: SseTransport;
+    if (channels.length === 0) {
+      transport = new SseTransport(peer, this.#options, this.#onEnd);
+      this.#transports.set(transport.id, transport);
+    } else {
+      let since: ReadonlyMap<string, Position>;
+      try {
+        since = parsePositions(request.headers.get("last-event-id") ?? "");
+      } catch (error) {
+        if (error instanceof ProtocolError) return refusal(400, error.message);
+        throw error;
+      }
+      transport = new PlainSseTransport(peer, this.#options, this.#onEnd, channels, since);
+    }
+    transport.open(accept);
+    return new Response(transport.body, { headers: STREAM_HEADERS });
+  }
+
+  /**
+   * Answers a POST whose origin has passed: 204 when its messages were taken. 400 and 413 say what
+   * was wrong with them and close the transport; 404: no such transport, 408: too slow, 415: not
+   * JSON, 429: too many POSTs at once.
+   */
+  async send(request: Request): Promise<Response> {
+    const transport = this.#transports.get(request.headers.get(TRANSPORT_HEADER) ?? "");
+    if (transport === undefined) {
+      await request.body?.cancel();
+      return refusal(404, `A ${TRANSPORT_HEADER} header that names an open stream was expected`);
+    }
+    const type = request.headers.get("content-type") ?? "none";
+    if (!/^application\/json *(;|$)/i.test(type)) {
+      await request.body?.cancel();
+      return refusal(415, `The content type application/json was expected: ${type}`);
+    }
+    const posting = this.#posting.get(transport) ?? 0;
+    if (posting >= MAX_POSTS) {
+      await request.body?.cancel();
+      return refusal(429, `At most ${MAX_POSTS} requests at once were expected`);
+    }
+    this.#posting.set(transport, posting + 1);
+    try {
+      return await this.#receive(request, transport);
+    } finally {
+      const left = this.#posting.get(transport)! - 1;
+      if (left > 0) this.#posting.set(transport, left);
+      else this.#posting.delete(transport);
+    }
+  }
+
+  async #receive(request: Request, transport: SseTransport): Promise<Response> {
+    let error: ProtocolError | undefined;
+    try {
+      const bytes = await this.#readBody(request);
+      if (bytes === undefined) return refusal(408, "The request's body took too long");
+      error = transport.post(decoder.decode(bytes));
+    } catch (thrown) {
+      error = thrown instanceof ProtocolError
+        ? thrown
+        : new ProtocolError("A body of UTF-8 was expected: invalid or cut off");
+      transport.close(error.closeCode, error.message);
+    }
+    if (error === undefined) return new Response(null, { status: 204 });
+    return refusal(error.closeCode === CloseCode.MESSAGE_TOO_LARGE ? 413 : 400, error.message);
+  }
+
+  /** The whole body, or `undefined` if it took too long. */
+  async #readBody(request: Request): Promise<Uint8Array | undefined> {
+    if (request.body === null) return new Uint8Array(0);
+    const { clock, closeTimeoutMs, maxBatchBytes } = this.#options;
+    const reader = request.body.getReader();
+    let late = false;
+    const timer = clock.setTimeout(() => {
+      late = true;
+      reader.cancel().catch(() => {});
+    }, closeTimeoutMs);
+    try {
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      while (true) {
+        const { done, value } = await reader.read();
+        if (late) return undefined;
+        if (done) return chunks.length === 1 ? chunks[0] : concat(chunks);
+        size += value.length;
+        if (size > maxBatchBytes) {
+          reader.cancel().catch(() => {});
+          throw messageTooLarge(maxBatchBytes, size);
+        }
+        chunks.push(value);
+      }
+    } finally {
+      clock.clearTimeout(timer);
+    }
+  }
+}
+
+/** The SDK has one POST under way; another may come before an aborted one is noticed. */
+const MAX_POSTS = 4;
+
+const STREAM_HEADERS: Readonly<Record<string, string>> = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  // nginx would collect events until its buffer is full.
+  "x-accel-buffering": "no",
+};
+
+const decoder = new TextDecoder("utf-8", { fatal: true });

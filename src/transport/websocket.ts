@@ -1,0 +1,175 @@
+import type { CloseInfo } from "../protocol/close_code.ts";
+import { cutReason, MAX_WEBSOCKET_REASON_BYTES } from "../protocol/close_reason.ts";
+import type { EncodedMessage, Encoding } from "../protocol/encoded_message.ts";
+import { messageTooLarge, ProtocolError } from "../protocol/protocol_error.ts";
+import { encodingOf, SUBPROTOCOL } from "../protocol/subprotocol.ts";
+import { binaryBatch, textBatch } from "./batch.ts";
+import { type Congested, DrainPoll } from "./drain_poll.ts";
+import {
+  closedByPeer,
+  type PeerInfo,
+  peerOf,
+  PeerTransport,
+  refusal,
+  TRANSPORT_LOST,
+} from "./peer_transport.ts";
+import type { Lane, Peer, TransportAcceptor } from "./transport.ts";
+import { TRANSPORT_DEFAULTS, type TransportOptions } from "./transport_options.ts";
+
+/**
+ * WebSocket (RFC 6455) through `Deno.upgradeWebSocket`. A WebSocket message is one or more frames
+ * of the binary dialect, or one or more lines of the JSON dialect as text.
+ *
+ * Deno's socket buffers a whole message of up to 64 MiB before it can be refused, and it cannot be
+ * cut off: after a close that the peer does not read, what was written to it stays in memory until
+ * the peer's TCP gives up.
+ */
+export class WebSocketHandler {
+  readonly #options: TransportOptions;
+  readonly #poll: DrainPoll;
+
+  constructor(options: Partial<TransportOptions> = {}) {
+    this.#options = { ...TRANSPORT_DEFAULTS, ...options };
+    this.#poll = new DrainPoll(this.#options.clock);
+  }
+
+  /**
+   * Answers an upgrade request whose origin has passed: 101 and a transport, 426 to what is no
+   * upgrade, 400 where no subprotocol of ours is offered.
+   */
+  handle(request: Request, info: PeerInfo, accept: TransportAcceptor): Response {
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+      return refusal(426, "A WebSocket upgrade was expected", { upgrade: "websocket" });
+    }
+    const offered = offeredSubprotocols(request);
+    const encoding = encodingOf(offered);
+    if (encoding === undefined) {
+      return refusal(
+        400,
+        `A subprotocol of ${SUBPROTOCOL.binary} or ${SUBPROTOCOL.json} was expected: ` +
+          (offered.join(", ") || "none"),
+      );
+    }
+    // Read first: the upgrade takes the request apart.
+    const peer = peerOf(request, info);
+    let upgrade: Deno.WebSocketUpgrade;
+    try {
+      // Our own heartbeat finds dead peers, on every transport alike.
+      upgrade = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL[encoding], idleTimeout: 0 });
+    } catch (error) {
+      return refusal(400, error instanceof Error ? error.message : String(error));
+    }
+    new WebSocketTransport(upgrade.socket, encoding, peer, this.#options, this.#poll, accept);
+    return upgrade.response;
+  }
+}
+
+class WebSocketTransport extends PeerTransport implements Congested, EventListenerObject {
+  override readonly kind = "websocket";
+  override readonly control: WebSocketLane;
+  readonly #socket: WebSocket;
+  readonly #poll: DrainPoll;
+  #congested = false;
+
+  constructor(
+    socket: WebSocket,
+    encoding: Encoding,
+    peer: Peer,
+    options: TransportOptions,
+    poll: DrainPoll,
+    accept: TransportAcceptor,
+  ) {
+    super(encoding, peer, options);
+    this.#socket = socket;
+    this.#poll = poll;
+    this.control = new WebSocketLane(this, socket);
+    socket.binaryType = "arraybuffer";
+    // One object for all events: a closure each would cost every idle session.
+    socket.addEventListener("message", this);
+    socket.addEventListener("open", this);
+    socket.addEventListener("close", this);
+    this.accept(accept);
+  }
+
+  handleEvent(event: Event): void {
+    switch (event.type) {
+      case "message":
+        return this.#message((event as MessageEvent<string | ArrayBuffer>).data);
+      case "open":
+        // Deno forgets a close() that came before.
+        if (this.closeInfo !== undefined) this.sendClose(this.closeInfo);
+        return;
+      case "close": {
+        const { wasClean, code, reason } = event as CloseEvent;
+        this.#poll.remove(this);
+        return this.finish(wasClean ? closedByPeer(code, reason) : TRANSPORT_LOST);
+      }
+    }
+  }
+
+  send(messages: readonly EncodedMessage[]): void {
+    if (!this.receiving || this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#socket.send(
+      this.encoding === "binary"
+        ? binaryBatch.of(messages) as Uint8Array<ArrayBuffer>
+        : textBatch.of(messages),
+    );
+    if (!this.#congested && this.#socket.bufferedAmount >= this.options.highWaterBytes) {
+      this.#congested = true;
+      this.#poll.add(this);
+    }
+  }
+
+  pollDrained(): boolean {
+    if (!this.receiving) return true;
+    if (2 * this.#socket.bufferedAmount > this.options.highWaterBytes) return false;
+    this.#congested = false;
+    this.drained(this.control);
+    // Told of it, the session may have filled it again.
+    return !this.#congested;
+  }
+
+  protected override sendClose({ code, reason }: CloseInfo): void {
+    this.#socket.close(code, cutReason(reason, MAX_WEBSOCKET_REASON_BYTES));
+  }
+
+  #message(data: string | ArrayBuffer): void {
+    if (!this.receiving) return;
+    const { maxBatchBytes } = this.options;
+    const size = typeof data === "string" ? data.length : data.byteLength;
+    if (size > maxBatchBytes) return this.reject(messageTooLarge(maxBatchBytes, size));
+    if (this.encoding === "json") {
+      if (typeof data === "string") this.receiveText(data);
+      else this.reject(new ProtocolError(`A text message was expected: ${size} binary bytes`));
+    } else if (typeof data !== "string") {
+      this.receiveBatch(new Uint8Array(data));
+    } else {
+      this.reject(new ProtocolError(`A binary message was expected: text of length ${size}`));
+    }
+  }
+}
+
+class WebSocketLane implements Lane {
+  readonly #transport: WebSocketTransport;
+  readonly #socket: WebSocket;
+
+  constructor(transport: WebSocketTransport, socket: WebSocket) {
+    this.#transport = transport;
+    this.#socket = socket;
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  write(messages: readonly EncodedMessage[]): void {
+    this.#transport.send(messages);
+  }
+
+  close(): void {}
+}
+
+function offeredSubprotocols(request: Request): string[] {
+  const header = request.headers.get("sec-websocket-protocol") ?? "";
+  return header.split(",").map((name) => name.trim()).filter((name) => name !== "");
+}
