@@ -1,0 +1,84 @@
+import type { ServerInfo } from "../protocol/server_info.ts";
+import { candidates, fallbacksOf } from "./candidates.ts";
+import type { Environment } from "./environment.ts";
+import type { Link } from "./link.ts";
+import { Preference } from "./preference.ts";
+import { type Fallback, race, RaceLostError } from "./race.ts";
+import type { Target, TransportKind } from "./transports/transport.ts";
+
+/** A link that is open, and why it is not over a better transport. */
+export interface Opened {
+  readonly link: Link;
+  readonly fallbacks: readonly Fallback[];
+}
+
+/** Opens links: asks the server what there is, and races the transports. */
+export class Connector {
+  /** The transports that may be used, best first. */
+  wanted: readonly TransportKind[];
+  readonly #base: URL;
+  readonly #settings: Pick<Target, "encoding" | "maxIncomingBytes">;
+  readonly #environment: Environment;
+  readonly #preference: Preference;
+
+  constructor(
+    base: URL,
+    wanted: readonly TransportKind[],
+    settings: Pick<Target, "encoding" | "maxIncomingBytes">,
+    environment: Environment,
+  ) {
+    const { storage, wallClockMs } = environment;
+    this.#base = base;
+    this.wanted = wanted;
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#preference = new Preference(base.origin, storage, wallClockMs);
+  }
+
+  /** Opens a link over the best transport that works, or rejects saying how each failed. */
+  async open(makeLink: () => Link, signal: AbortSignal): Promise<Opened> {
+    const { clock, transports } = this.#environment;
+    const { wanted } = this;
+    const info = await this.#serverInfo(signal);
+    const target = { base: this.#base, info, ...this.#settings };
+    const { order, missing } = candidates(wanted, info, transports, this.#preference.recall());
+    if (order.length === 0) throw new RaceLostError(missing, undefined);
+    const { winner, fallbacks } = await race({
+      candidates: order,
+      open: async (kind, signal) => {
+        const link = makeLink();
+        return link.attach(await transports[kind]!(target, link, signal));
+      },
+      abandon: (link) => link.abandon(),
+      clock,
+      signal,
+    });
+    const used = winner.transport.kind;
+    return { link: winner, fallbacks: fallbacksOf(wanted, used, [...missing, ...fallbacks]) };
+  }
+
+  /** Notes that a session has run over this kind of transport. */
+  worked(kind: TransportKind): void {
+    this.#preference.remember(kind);
+  }
+
+  async #serverInfo(signal: AbortSignal): Promise<ServerInfo> {
+    const { clock, fetchServerInfo } = this.#environment;
+    const controller = new AbortController();
+    const abort = () => controller.abort(signal.reason);
+    signal.addEventListener("abort", abort);
+    const timer = clock.setTimeout(
+      () => controller.abort(new Error(`No answer from the server: ${INFO_TIMEOUT_MS / 1000} s`)),
+      INFO_TIMEOUT_MS,
+    );
+    try {
+      return await fetchServerInfo(this.#base, controller.signal);
+    } finally {
+      clock.clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    }
+  }
+}
+
+/** A request and its small answer, on a path that loses several packets in a row. */
+const INFO_TIMEOUT_MS = 10_000;

@@ -1,0 +1,143 @@
+import { encodeClientMessage as encodeBinary } from "../protocol/binary_client.ts";
+import { CloseCode, type CloseInfo } from "../protocol/close_code.ts";
+import { encodeClientMessage as encodeJson } from "../protocol/json_client.ts";
+import type { ClientMessage, Publish, ServerMessage } from "../protocol/message.ts";
+import type { HeartbeatHandle } from "../policy/heartbeat.ts";
+import type { Transport, TransportReceiver } from "./transports/transport.ts";
+
+/** Messages and bytes of a client, over all its transports. */
+export interface Traffic {
+  messagesIn: number;
+  messagesOut: number;
+  bytesIn: number;
+  bytesOut: number;
+}
+
+/** Who uses a {@linkcode Link}. */
+export interface LinkOwner {
+  readonly traffic: Traffic;
+  receive(link: Link, message: ServerMessage): void;
+  closed(link: Link, info: CloseInfo): void;
+  /** Calls `flush()` at the end of this turn. */
+  schedule(): void;
+}
+
+/** One transport in the hands of a client: encodes, and sends each turn's messages as one write. */
+export class Link implements TransportReceiver {
+  /** The watch over the server; the owner starts it once it knows the interval. */
+  heartbeat: HeartbeatHandle | undefined;
+  /** Largest message that the server takes, in bytes, once it has said so. */
+  maxMessageBytes = Infinity;
+  readonly #owner: LinkOwner;
+  #transport: Transport | undefined;
+  #queue: Uint8Array[] = [];
+
+  constructor(owner: LinkOwner) {
+    this.#owner = owner;
+  }
+
+  /** Called once, with the transport that was opened for this link. */
+  attach(transport: Transport): this {
+    this.#transport = transport;
+    return this;
+  }
+
+  /** @throws {TypeError} Before `attach()`. */
+  get transport(): Transport {
+    if (this.#transport === undefined) throw new TypeError("The link has no transport yet");
+    return this.#transport;
+  }
+
+  /** Whether so much waits for the network that what can be conflated should be. */
+  get congested(): boolean {
+    return this.transport.bufferedBytes > HIGH_WATER_BYTES;
+  }
+
+  /**
+   * Queues a message for the end of this turn.
+   *
+   * @throws {RangeError} If the server would refuse it for its size, which would end the session.
+   */
+  send(message: ClientMessage): void {
+    this.#queue.push(this.#encode(message));
+    this.#owner.traffic.messagesOut++;
+    this.#owner.schedule();
+  }
+
+  /** Sends a publication as a datagram. False, and nothing sent, if it cannot be one now. */
+  sendDatagram(message: Publish): boolean {
+    const { transport } = this;
+    const most = transport.maxDatagramSize;
+    // A payload alone over it need not be encoded to know.
+    if (message.data.bytes.length > most) return false;
+    const bytes = this.#encode(message);
+    if (bytes.length > most || !transport.sendDatagram(bytes)) return false;
+    this.#owner.traffic.messagesOut++;
+    this.#owner.traffic.bytesOut += bytes.length;
+    return true;
+  }
+
+  /** Sends what this turn has queued. */
+  flush(): void {
+    const { transport } = this;
+    if (this.#queue.length === 0 || transport.ended) return;
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const bytes of queue) this.#owner.traffic.bytesOut += bytes.length;
+    transport.write(queue);
+    if (transport.bufferedBytes > MAX_BUFFERED_BYTES) {
+      this.close(
+        CloseCode.TRANSPORT_LOST,
+        `The server does not read: ${transport.bufferedBytes} bytes`,
+      );
+    }
+  }
+
+  /** Sends what is queued, then ends the transport. */
+  close(code: number, reason: string): void {
+    this.heartbeat?.stop();
+    this.flush();
+    this.transport.close(code, reason);
+  }
+
+  /** Closes a transport that was opened, or is left, for another one. */
+  abandon(): void {
+    this.transport.close(CloseCode.TRANSPORT_LOST, "Another transport is used");
+  }
+
+  receive(message: ServerMessage): void {
+    this.#owner.traffic.messagesIn++;
+    this.#owner.receive(this, message);
+  }
+
+  arrived(bytes: number): void {
+    this.#owner.traffic.bytesIn += bytes;
+    this.heartbeat?.touch();
+  }
+
+  closed(info: CloseInfo): void {
+    this.heartbeat?.stop();
+    this.#owner.closed(this, info);
+  }
+
+  #encode(message: ClientMessage): Uint8Array {
+    const { encoding } = this.transport;
+    const bytes = encoding === "binary"
+      ? encodeBinary(message)
+      : encoder.encode(encodeJson(message));
+    if (bytes.length > this.maxMessageBytes) {
+      throw new RangeError(
+        `A message of at most ${this.maxMessageBytes} bytes was expected: ${bytes.length}`,
+      );
+    }
+    return bytes;
+  }
+}
+
+/** What a slow path sends in about a second: more of it would only be older. */
+const HIGH_WATER_BYTES = 65_536;
+
+/** Far above what the limits of the client's own commands let wait; only the server can cause it. */
+const MAX_BUFFERED_BYTES = 33_554_432;
+
+const encoder = new TextEncoder();

@@ -1,0 +1,104 @@
+import { decodeServerMessage as decodeBinary } from "../../protocol/binary_server.ts";
+import { CloseCode } from "../../protocol/close_code.ts";
+import type { Encoding } from "../../protocol/encoded_message.ts";
+import { Framer } from "../../protocol/framer.ts";
+import { decodeServerMessage as decodeJson } from "../../protocol/json_server.ts";
+import { messageTooLarge } from "../../protocol/protocol_error.ts";
+import { SUBPROTOCOL } from "../../protocol/subprotocol.ts";
+import { concatenate, type Target, Transport, type TransportReceiver } from "./transport.ts";
+
+/** Opens a WebSocket (RFC 6455) at `/rt/ws`. */
+export function openWebSocket(
+  target: Target,
+  receiver: TransportReceiver,
+  signal: AbortSignal,
+): Promise<Transport> {
+  return new Promise((resolve, reject) => {
+    const url = new URL("/rt/ws", target.base);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url, SUBPROTOCOL[target.encoding]);
+    socket.binaryType = "arraybuffer";
+    const abort = () => {
+      socket.onopen = socket.onclose = socket.onerror = null;
+      socket.close();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", abort);
+    // The browser tells the page nothing of why.
+    socket.onerror = () => {};
+    socket.onclose = (event) => {
+      signal.removeEventListener("abort", abort);
+      reject(new Error(`The WebSocket did not open: ${event.code} ${event.reason}`.trimEnd()));
+    };
+    socket.onopen = () => {
+      signal.removeEventListener("abort", abort);
+      resolve(new WebSocketTransport(socket, target, receiver));
+    };
+  });
+}
+
+class WebSocketTransport extends Transport {
+  override readonly kind = "websocket";
+  override readonly encoding: Encoding;
+  readonly #socket: WebSocket;
+  readonly #framer: Framer;
+  readonly #maxIncomingBytes: number;
+
+  constructor(socket: WebSocket, target: Target, receiver: TransportReceiver) {
+    super(receiver);
+    this.encoding = target.encoding;
+    this.#socket = socket;
+    this.#maxIncomingBytes = target.maxIncomingBytes;
+    this.#framer = new Framer(target.maxIncomingBytes);
+    socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => this.#arrived(event.data);
+    socket.onclose = (event) => {
+      // Codes below 3000 are the protocol's own: the server did not say why.
+      const code = event.code < 3000 ? CloseCode.TRANSPORT_LOST : event.code;
+      this.end({ code, reason: event.reason });
+    };
+  }
+
+  override get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  override write(messages: readonly Uint8Array[]): void {
+    // A closing socket takes and drops what is sent; its `close` event follows.
+    if (this.encoding === "binary") this.#socket.send(concatenate(messages) as BufferSource);
+    else this.#socket.send(messages.map((message) => decoder.decode(message)).join("\n"));
+  }
+
+  protected override release(code: number, reason: string): void {
+    // RFC 6455 §5.5: 125 bytes less the code; a page may close with no code below 3000.
+    this.#socket.close(code, cut(reason, 123));
+  }
+
+  #arrived(data: ArrayBuffer | string): void {
+    if (typeof data === "string") {
+      this.take(data.length, (receive) => {
+        for (const line of data.split("\n")) {
+          if (line.length > this.#maxIncomingBytes) {
+            throw messageTooLarge(this.#maxIncomingBytes, line.length);
+          }
+          receive(decodeJson(line));
+        }
+      });
+      return;
+    }
+    this.take(data.byteLength, (receive) => {
+      this.#framer.push(new Uint8Array(data));
+      for (let frame = this.#framer.next(); frame !== undefined; frame = this.#framer.next()) {
+        receive(decodeBinary(frame));
+      }
+    });
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** The longest start of `text` that takes at most `bytes` bytes of UTF-8, cut at a character. */
+function cut(text: string, bytes: number): string {
+  const target = new Uint8Array(bytes);
+  const { written } = new TextEncoder().encodeInto(text, target);
+  return decoder.decode(target.subarray(0, written));
+}

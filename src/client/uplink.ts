@@ -1,0 +1,336 @@
+import type { TimerId } from "../policy/clock.ts";
+import { Heartbeat } from "../policy/heartbeat.ts";
+import { TimerWheel } from "../policy/timer_wheel.ts";
+import { CloseCode, type CloseInfo, mayReconnect } from "../protocol/close_code.ts";
+import type {
+  ChannelPosition,
+  ClientMessage,
+  Connected,
+  Payload,
+  ServerMessage,
+} from "../protocol/message.ts";
+import type { ClientEvents, ClientState } from "./client.ts";
+import type { Connector, Opened } from "./connector.ts";
+import type { Emitter } from "./emitter.ts";
+import type { Environment } from "./environment.ts";
+import { HttpError } from "./http_error.ts";
+import { Link, type LinkOwner, type Traffic } from "./link.ts";
+import type { Fallback } from "./race.ts";
+import { Reconnect } from "./reconnect.ts";
+import type { TransportKind } from "./transports/transport.ts";
+
+/** Who uses an {@linkcode Uplink}. */
+export interface UplinkOwner {
+  /** An ID for a `connect`, above all IDs of the session. */
+  nextId(): number;
+  /** What has been seen of the channels that the session knows. */
+  positions(): readonly ChannelPosition[];
+  /** The session runs over a new link; `resumed`: it is the one of before. */
+  opened(resumed: boolean): void;
+  /** A message that is for the session, not for the link. */
+  receive(message: ServerMessage): void;
+  /** Adds, at the end of a turn, what is worth sending only now. */
+  fill(link: Link): void;
+  /** The link is lost; nothing can be sent until `opened()`. */
+  interrupted(): void;
+  /** It is over for good. */
+  ended(info: CloseInfo): void;
+}
+
+/**
+ * Keeps a session connected: one link after the other, with the waits in between, until it is over
+ * for good.
+ */
+export class Uplink implements LinkOwner {
+  readonly traffic: Traffic = { messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0 };
+  state: ClientState = "connecting";
+  /** What the session runs over. */
+  transport: TransportKind | undefined;
+  /** The session's public name. */
+  session: string | undefined;
+  fallbacks: readonly Fallback[] = [];
+  readonly #owner: UplinkOwner;
+  readonly #info: Payload | undefined;
+  readonly #connector: Connector;
+  readonly #events: Emitter<ClientEvents>;
+  readonly #environment: Environment;
+  readonly #reconnect: Reconnect;
+  readonly #stopAwake: () => void;
+  /** The link of now. Others that are still open are not listened to. */
+  #link: Link | undefined;
+  /** A link that is left for the one of now, open until the session has moved. */
+  #leftLink: Link | undefined;
+  /** Whether the server has answered `connect` on the link of now. */
+  #open = false;
+  #connectId = 0;
+  #ticket = "";
+  #spreadMs = 0;
+  /** The server has said when it will close. */
+  #announced = false;
+  #attempt: AbortController | undefined;
+  /** Until the next attempt. */
+  #retry: TimerId | undefined;
+  /** No attempt before this time, by the clock, as the server has asked. */
+  #notBeforeMs = 0;
+  /** Until an answer is overdue: to `connect`, or to a ping that probes a link. */
+  #overdue: TimerId | undefined;
+  #scheduled = false;
+
+  constructor(
+    owner: UplinkOwner,
+    info: Payload | undefined,
+    connector: Connector,
+    events: Emitter<ClientEvents>,
+    environment: Environment,
+  ) {
+    this.#owner = owner;
+    this.#info = info;
+    this.#connector = connector;
+    this.#events = events;
+    this.#environment = environment;
+    this.#reconnect = new Reconnect(environment.clock, environment.random);
+    this.#stopAwake = environment.onAwake(() => this.#awake());
+  }
+
+  /** Smoothed round-trip time over the link of now, in milliseconds. */
+  get rttMs(): number | undefined {
+    return this.#link?.heartbeat?.rtt.smoothedMs;
+  }
+
+  /** Opens a link and moves the session to it. */
+  connect(): void {
+    this.#attempt?.abort();
+    this.#stopRetry();
+    const controller = this.#attempt = new AbortController();
+    this.#connector.open(() => new Link(this), controller.signal).then(
+      (opened) => {
+        if (this.#attempt === controller) this.#adopt(opened);
+        else opened.link.abandon();
+      },
+      (error) => {
+        if (this.#attempt === controller) this.#failed(error);
+      },
+    );
+  }
+
+  /**
+   * Queues a message; only while open.
+   *
+   * @throws {RangeError} If the server would refuse it for its size.
+   */
+  send(message: ClientMessage): void {
+    this.#link!.send(message);
+  }
+
+  /** Measures the round-trip time, if open. */
+  ping(): void {
+    if (this.#open) this.#link!.heartbeat?.ping();
+  }
+
+  /** Ends it for good; idempotent. The server hears of it, if it can be told. */
+  end(info: CloseInfo): void {
+    if (this.state === "closed") return;
+    if (this.#open) this.#link!.send({ type: "leave" });
+    const link = this.#link;
+    this.#detach();
+    link?.close(info.code, info.reason);
+    this.#attempt?.abort();
+    this.#attempt = undefined;
+    this.#stopRetry();
+    this.#stopAwake();
+    this.#enter("closed");
+    this.#owner.ended(info);
+  }
+
+  schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => this.#flush());
+  }
+
+  receive(link: Link, message: ServerMessage): void {
+    if (link !== this.#link) return;
+    switch (message.type) {
+      case "connected":
+        return this.#connected(link, message);
+      case "ping":
+        return link.send({ type: "pong", id: message.id });
+      case "pong":
+        return link.heartbeat?.pong(message.id);
+      case "drain":
+        this.#announced = true;
+        return this.#events.emit("drain", { delayMs: message.delayMs });
+      case "close":
+        return link.close(message.code, message.reason);
+      case "error":
+        if (message.id !== this.#connectId) break;
+        return link.close(CloseCode.TRANSPORT_LOST, `No session: ${message.message}`);
+    }
+    this.#owner.receive(message);
+  }
+
+  closed(link: Link, info: CloseInfo): void {
+    if (link !== this.#link) return;
+    this.#detach();
+    if (!mayReconnect(info.code)) return this.end(info);
+    if (this.state === "connected") this.#enter("reconnecting");
+    // An attempt to move elsewhere is under way already.
+    if (this.#attempt === undefined) this.#comeBack(info, 0);
+  }
+
+  #adopt({ link, fallbacks }: Opened): void {
+    this.#attempt = undefined;
+    if (link.transport.ended) return this.#failed(new Error("The transport closed as it opened"));
+    const left = this.#link;
+    if (left !== undefined) this.#detach();
+    this.#leftLink = left;
+    this.#link = link;
+    this.fallbacks = fallbacks;
+    this.#expectAnswer(link, CONNECT_TIMEOUT_MS, "The server did not answer connect");
+    this.#connectId = this.#owner.nextId();
+    link.send({
+      type: "connect",
+      id: this.#connectId,
+      ...(this.#info !== undefined && { info: this.#info }),
+      ...(this.session !== undefined && {
+        resume: {
+          session: this.session,
+          ticket: this.#ticket,
+          positions: this.#owner.positions(),
+        },
+      }),
+    });
+  }
+
+  #connected(link: Link, message: Connected): void {
+    if (this.#open || message.id !== this.#connectId) return;
+    this.#open = true;
+    this.#announced = false;
+    this.#stopOverdue();
+    this.#leftLink?.abandon();
+    this.#leftLink = undefined;
+    this.session = message.session;
+    this.#ticket = message.ticket;
+    this.#spreadMs = message.reconnectSpreadMs;
+    link.maxMessageBytes = message.maxMessageBytes;
+    this.#watch(link, message);
+    this.#reconnect.connected();
+    this.#connector.worked(link.transport.kind);
+    this.#owner.opened(message.resumed);
+    this.schedule();
+    this.#use(link.transport.kind);
+    this.#enter("connected");
+  }
+
+  #watch(link: Link, { pingIntervalMs, pingMisses }: Connected): void {
+    const { clock, random } = this.#environment;
+    const wheel = new TimerWheel(clock, {
+      granularityMs: Math.min(250, Math.max(1, pingIntervalMs / 8)),
+    });
+    const options = { intervalMs: pingIntervalMs, misses: Math.max(1, pingMisses) };
+    link.heartbeat = new Heartbeat(options, wheel, random).watch({
+      ping: (id) => link.send({ type: "ping", id }),
+      dead: () => link.close(CloseCode.PING_TIMEOUT, "The server does not answer"),
+    });
+    link.heartbeat.ping();
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    const link = this.#link;
+    if (link === undefined) return;
+    if (this.#open) this.#owner.fill(link);
+    link.flush();
+  }
+
+  /** Lets go of the link of now, which is lost or left. */
+  #detach(): void {
+    const open = this.#open;
+    this.#link?.heartbeat?.stop();
+    this.#link = undefined;
+    this.#open = false;
+    this.#leftLink?.abandon();
+    this.#leftLink = undefined;
+    this.#stopOverdue();
+    if (!open) return;
+    this.#owner.interrupted();
+    this.#use(undefined);
+  }
+
+  #failed(error: Error): void {
+    this.#attempt = undefined;
+    this.#events.emit("error", error);
+    if (this.#link !== undefined) return;
+    const cause = error instanceof HttpError ? error : error.cause;
+    this.#comeBack(undefined, cause instanceof HttpError ? cause.retryAfterMs : 0);
+  }
+
+  #comeBack(info: CloseInfo | undefined, retryAfterMs: number): void {
+    const { clock } = this.#environment;
+    const delayMs = this.#reconnect.delayMs({
+      announced: this.#announced && info?.code === CloseCode.SHUTDOWN,
+      spreadMs: this.#spreadMs,
+      retryAfterMs,
+    });
+    this.#notBeforeMs = clock.now() + retryAfterMs;
+    this.#retry = clock.setTimeout(() => this.connect(), delayMs);
+  }
+
+  /** The network may be back, or the page has slept: what waits need wait no longer. */
+  #awake(): void {
+    const { clock, random } = this.#environment;
+    if (this.#retry !== undefined) {
+      this.#stopRetry();
+      const delayMs = this.#notBeforeMs - clock.now();
+      this.#retry = clock.setTimeout(
+        () => this.connect(),
+        Math.max(0, delayMs) + random() * AWAKE_SPREAD_MS,
+      );
+    } else if (this.#open && this.#overdue === undefined) {
+      const link = this.#link!;
+      this.#expectAnswer(link, PROBE_TIMEOUT_MS, "The server does not answer");
+      link.heartbeat?.ping();
+    }
+  }
+
+  /** Gives the link up unless something comes in within that time. */
+  #expectAnswer(link: Link, ms: number, reason: string): void {
+    const { bytesIn } = this.traffic;
+    this.#overdue = this.#environment.clock.setTimeout(() => {
+      this.#overdue = undefined;
+      if (!this.#open || this.traffic.bytesIn === bytesIn) {
+        link.close(CloseCode.PING_TIMEOUT, reason);
+      }
+    }, ms);
+  }
+
+  #enter(state: ClientState): void {
+    this.state = state;
+    this.#events.emit("state", state);
+  }
+
+  #use(transport: TransportKind | undefined): void {
+    if (transport === this.transport) return;
+    this.transport = transport;
+    this.#events.emit("transport", transport);
+  }
+
+  #stopRetry(): void {
+    if (this.#retry !== undefined) this.#environment.clock.clearTimeout(this.#retry);
+    this.#retry = undefined;
+  }
+
+  #stopOverdue(): void {
+    if (this.#overdue !== undefined) this.#environment.clock.clearTimeout(this.#overdue);
+    this.#overdue = undefined;
+  }
+}
+
+/** As long as a server waits for a `connect` by default. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Many times any round trip: a radio that wakes up takes a second or two. */
+const PROBE_TIMEOUT_MS = 5000;
+
+/** A network that comes back does so for all its clients at once. */
+const AWAKE_SPREAD_MS = 1000;
