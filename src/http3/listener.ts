@@ -81,8 +81,8 @@ export class Http3Listener {
   }
 
   /**
-   * Refuses new connections, shuts each down when its requests have ended, and frees the port when
-   * all are closed or `closeTimeoutMs` is over.
+   * Refuses new connections and shuts each down when its requests have ended; resolves when all are
+   * closed or `closeTimeoutMs` is over. Deno frees the port later, when it collects the endpoint.
    */
   async close(): Promise<void> {
     if (this.#closed) return;

@@ -86,8 +86,8 @@ export class RequestStream {
           this.#chunkBytes = BODY_CHUNK_BYTES;
           return event.chunk;
         }
-        if (event?.type === "headers") this.#checkTrailers(event.payload);
-        if (event === undefined) await this.#readChunk(this.#chunkBytes);
+        if (event !== undefined) this.#checkTrailers(event);
+        else await this.#readChunk(this.#chunkBytes);
       }
       return undefined;
     } catch (error) {
@@ -241,11 +241,22 @@ export class RequestStream {
     return event;
   }
 
-  /** Trailers have no meaning here, but must be a field section without pseudo-header fields. */
-  #checkTrailers(payload: Uint8Array): void {
+  /**
+   * Checks what comes beside DATA. Trailers have no meaning here, but must be a field section without
+   * pseudo-header fields, and a CONNECT has none.
+   */
+  #checkTrailers(event: FrameEvent): void {
+    if (this.head.method === "CONNECT") {
+      throw new Http3Error(
+        ErrorCode.FRAME_UNEXPECTED,
+        "connection",
+        `After a CONNECT only DATA is allowed, RFC 9114 §4.4: ${event.type}`,
+      );
+    }
+    if (event.type !== "headers") return;
     let fields: Field[];
     try {
-      fields = decodeFieldSection(payload, this.connection.options);
+      fields = decodeFieldSection(event.payload, this.connection.options);
     } catch (error) {
       if (!(error instanceof FieldSectionTooLarge)) throw error;
       throw new Http3Error(ErrorCode.EXCESSIVE_LOAD, "stream", error.message);

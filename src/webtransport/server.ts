@@ -105,8 +105,8 @@ export class WebTransportServer {
   }
 
   /**
-   * Closes every session with the code and reason, lets requests end, and frees the port: within
-   * `closeTimeoutMs`, whatever the clients do.
+   * Closes every session with the code and reason, lets requests end, and stops listening: within
+   * `closeTimeoutMs`, whatever the clients do. Deno frees the port when it collects what used it.
    */
   async close(info: Partial<WebTransportCloseInfo> = {}): Promise<void> {
     for (const session of this.#sessions) session.close(info);

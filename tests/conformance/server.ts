@@ -2,6 +2,7 @@ import { encodeFrame, FrameType } from "../../src/http3/frame.ts";
 import type { Field } from "../../src/http3/qpack.ts";
 import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
 import {
+  type WebTransportRequest,
   WebTransportServer,
   type WebTransportServerOptions,
   type WebTransportSession,
@@ -34,6 +35,8 @@ export class TestServer {
   readonly cert = certPem;
   readonly server: WebTransportServer;
   readonly sessions: WebTransportSession[] = [];
+  /** The CONNECTs to /held, which a test answers when it wants. */
+  readonly held: WebTransportRequest[] = [];
   readonly #clients: RawQuicClient[] = [];
 
   constructor(options: Partial<WebTransportServerOptions> = {}) {
@@ -44,7 +47,7 @@ export class TestServer {
       key: keyPem,
       closeTimeoutMs: 200,
       onRequest: () => new Response("hello"),
-      onWebTransport: async (request) => this.echo(await request.accept()),
+      onWebTransport: (request) => this.#answer(request),
       ...options,
     });
     this.server.listen();
@@ -52,17 +55,6 @@ export class TestServer {
 
   get addr(): Deno.NetAddr {
     return this.server.addr;
-  }
-
-  /** Sends all datagrams and bidirectional streams of `session` back. */
-  echo(session: WebTransportSession): void {
-    this.sessions.push(session);
-    session.datagrams.onDatagram = (payload) => session.datagrams.send(payload);
-    (async () => {
-      for await (const { readable, writable } of session.incomingBidirectionalStreams) {
-        readable.pipeTo(writable).catch(() => {});
-      }
-    })().catch(() => {});
   }
 
   async connect(options?: Deno.QuicTransportOptions): Promise<RawQuicClient> {
@@ -85,6 +77,26 @@ export class TestServer {
     for (const client of this.#clients) await client.close();
     await this.server.close();
   }
+
+  async #answer(request: WebTransportRequest): Promise<void> {
+    if (request.path === "/held") {
+      this.held.push(request);
+      return;
+    }
+    const session = await request.accept();
+    this.sessions.push(session);
+    echo(session);
+  }
+}
+
+/** Sends all datagrams and bidirectional streams of `session` back. */
+export function echo(session: WebTransportSession): void {
+  session.datagrams.onDatagram = (payload) => session.datagrams.send(payload);
+  (async () => {
+    for await (const { readable, writable } of session.incomingBidirectionalStreams) {
+      readable.pipeTo(writable).catch(() => {});
+    }
+  })().catch(() => {});
 }
 
 /** A client's side of a session. */
