@@ -141,6 +141,7 @@ export abstract class Channel {
     return this.#joining.has(subscriber);
   }
 
+  /** Adds a subscriber; before its `begin`, in which it may find itself too slow and leave. */
   protected add(subscriber: Subscriber): void {
     this.#joining.delete(subscriber);
     subscriber.slot = this.#subscribers.push(subscriber) - 1;

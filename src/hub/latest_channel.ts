@@ -60,8 +60,8 @@ export class LatestChannel extends Channel {
       if (mayHoldKeys || !publication.removed) replay.push(message);
     }
     const recovered = asked === undefined || mayHoldKeys;
-    subscriber.begin({ delivery: "latest", position: this.position, recovered }, replay);
     this.add(subscriber);
+    subscriber.begin({ delivery: "latest", position: this.position, recovered }, replay);
   }
 
   override close(): void {

@@ -40,8 +40,8 @@ export class OrderedChannel extends Channel {
     const nothingMissed = position === undefined ||
       position.epoch === this.epoch && position.offset === this.offset;
     if (!nothingMissed) return this.#recover(subscriber, position);
-    subscriber.begin({ delivery: "ordered", position: this.position, recovered: true }, []);
     this.add(subscriber);
+    subscriber.begin({ delivery: "ordered", position: this.position, recovered: true }, []);
   }
 
   async #recover(subscriber: Subscriber, asked: Position): Promise<void> {
@@ -64,11 +64,11 @@ export class OrderedChannel extends Channel {
         for (const publication of page.publications) replay.push(publicationMessage(publication));
         if (since.offset + 1 < this.#recentFrom) continue;
         const position = this.#appendRecent(replay, since);
-        subscriber.begin({ delivery: "ordered", position, recovered }, replay);
-        return this.add(subscriber);
+        this.add(subscriber);
+        return subscriber.begin({ delivery: "ordered", position, recovered }, replay);
       }
-      subscriber.begin({ delivery: "ordered", position: this.position, recovered: false }, []);
       this.add(subscriber);
+      subscriber.begin({ delivery: "ordered", position: this.position, recovered: false }, []);
     } finally {
       if (--this.#reading === 0) this.#recent = [];
     }

@@ -1,0 +1,142 @@
+import type { HeartbeatHandle, HeartbeatPeer } from "../policy/heartbeat.ts";
+import { TimerEntry } from "../policy/timer_wheel.ts";
+import { CloseCode, type CloseInfo } from "../protocol/close_code.ts";
+import { EncodedMessage } from "../protocol/encoded_message.ts";
+import type { ClientMessage, Connect, ServerMessage } from "../protocol/message.ts";
+import type { Lane, Transport, TransportReceiver } from "../transport/transport.ts";
+import { Outbound } from "./outbound.ts";
+import type { Session } from "./session.ts";
+import type { SessionContext } from "./session_context.ts";
+
+/** Who turns a transport into a session, and is told when it ends. */
+export interface AttachmentOwner extends SessionContext {
+  connect(attachment: Attachment, connect: Connect): void;
+  attachmentEnded(attachment: Attachment): void;
+}
+
+/**
+ * One transport, from its acceptance to its end: what waits for it, its heartbeat, and the session
+ * that has it. It is a timer for the `connect` that has to come, and later for a drain.
+ */
+export class Attachment extends TimerEntry implements TransportReceiver, HeartbeatPeer {
+  readonly transport: Transport;
+  readonly outbound: Outbound;
+  heartbeat: HeartbeatHandle | undefined;
+  readonly #owner: AttachmentOwner;
+  #session: Session | undefined;
+  #ended = false;
+
+  constructor(transport: Transport, owner: AttachmentOwner) {
+    super();
+    this.transport = transport;
+    this.outbound = new Outbound(transport, owner.cork, owner.options);
+    this.#owner = owner;
+    owner.wheel.schedule(this, owner.options.connectTimeoutMs);
+  }
+
+  /** Gives the transport to a session; only now is its peer pinged. */
+  attach(session: Session): void {
+    this.#session = session;
+    this.#owner.wheel.cancel(this);
+    this.heartbeat = this.#owner.heartbeat.watch(this);
+  }
+
+  /** Queues a message on the control lane. A peer that leaves no room for it is closed. */
+  send(message: ServerMessage): void {
+    this.sendEncoded(new EncodedMessage(message));
+  }
+
+  sendEncoded(message: EncodedMessage): void {
+    if (!this.#ended && !this.outbound.control.push(message)) this.tooSlow();
+  }
+
+  tooSlow(): void {
+    this.close(
+      CloseCode.SLOW_CONSUMER,
+      `The peer reads too slowly: ${this.outbound.budget.queuedBytes} bytes wait`,
+    );
+  }
+
+  /** Says that the node goes away, and closes in `delayMs`; at once if there is no session yet. */
+  drain(delayMs: number): void {
+    if (this.#session === undefined) return this.close(CloseCode.SHUTDOWN, GOING_AWAY);
+    this.send({ type: "drain", delayMs: Math.round(delayMs) });
+    if (!this.#ended) this.#owner.wheel.schedule(this, delayMs);
+  }
+
+  /** Takes the transport away from its session and ends it: the session goes on elsewhere. */
+  replace(): void {
+    this.#session = undefined;
+    this.outbound.end();
+    this.close(CloseCode.REPLACED, "The session goes on over another transport");
+  }
+
+  /** Ends the transport with what its lanes still take; only the first call counts. */
+  close(code: number, reason: string): void {
+    if (this.#ended) return;
+    this.outbound.flush();
+    this.#end({ code, reason });
+    this.transport.close(code, reason);
+  }
+
+  receive(message: ClientMessage): void {
+    if (this.#ended) return;
+    if (this.#session !== undefined) this.#session.receive(message);
+    else if (message.type === "connect") this.#owner.connect(this, message);
+    else {
+      this.close(
+        CloseCode.PROTOCOL_ERROR,
+        `The first message must be connect: ${message.type}`,
+      );
+    }
+  }
+
+  alive(): void {
+    this.heartbeat?.touch();
+  }
+
+  drained(lane: Lane): void {
+    this.outbound.drained(lane);
+  }
+
+  closed(info: CloseInfo): void {
+    this.#end(info);
+  }
+
+  ping(id: number): void {
+    this.send({ type: "ping", id });
+  }
+
+  dead(): void {
+    const { intervalMs, misses } = this.#owner.heartbeat;
+    this.close(
+      CloseCode.PING_TIMEOUT,
+      `Nothing was heard of the peer for ${intervalMs * (misses + 1)} ms`,
+    );
+  }
+
+  override onDue(): void {
+    if (this.#session !== undefined) {
+      this.close(CloseCode.SHUTDOWN, GOING_AWAY);
+    } else {
+      const { connectTimeoutMs } = this.#owner.options;
+      this.close(CloseCode.CONNECT_TIMEOUT, `No connect came within ${connectTimeoutMs} ms`);
+    }
+  }
+
+  #end(info: CloseInfo): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#owner.wheel.cancel(this);
+    this.heartbeat?.stop();
+    const session = this.#session;
+    this.#session = undefined;
+    // Before its queue is forgotten: the session looks what of it was not written.
+    session?.detached(info);
+    this.outbound.end();
+    this.#owner.attachmentEnded(this);
+  }
+}
+
+/** The reason of every {@linkcode CloseCode.SHUTDOWN}. */
+export const GOING_AWAY = "The node goes away";

@@ -1,0 +1,23 @@
+import type { Payload } from "../protocol/message.ts";
+import type { TransportKind } from "../transport/transport.ts";
+
+/** A session as an app sees it: live, so that what is read is what is true at the moment. */
+export interface SessionInfo {
+  /** Its public name. */
+  readonly id: string;
+  /** The transport it is attached to, or `undefined` while it waits for its client. */
+  readonly transport: TransportKind | undefined;
+  /** IP address of the peer, without a port; the last one while it waits. */
+  readonly address: string;
+  readonly origin: string | undefined;
+  /** What the client said of itself when it connected. */
+  readonly info: Payload | undefined;
+  /** The smoothed round-trip time in milliseconds, once a ping has measured it. */
+  readonly rttMs: number | undefined;
+}
+
+/**
+ * Answers a client's `rpc`. A `CommandError` that it throws reaches the client with its code and
+ * message; of anything else the client learns that it was an internal error.
+ */
+export type RpcHandler = (data: Payload, session: SessionInfo) => Payload | Promise<Payload>;

@@ -1,0 +1,169 @@
+import type { Cork } from "../hub/cork.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { SessionOptions } from "../options.ts";
+import type { Admission } from "../policy/admission.ts";
+import type { Heartbeat } from "../policy/heartbeat.ts";
+import type { Random } from "../policy/random.ts";
+import type { TimerWheel } from "../policy/timer_wheel.ts";
+import { CloseCode } from "../protocol/close_code.ts";
+import type { Connect, Resume } from "../protocol/message.ts";
+import type { Transport, TransportReceiver } from "../transport/transport.ts";
+import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
+import { equalSecrets } from "./secret.ts";
+import { Session, type SessionOwner } from "./session.ts";
+import type { SessionContext } from "./session_context.ts";
+import type { RpcHandler, SessionInfo } from "./session_info.ts";
+
+export interface SessionRegistryOptions extends SessionContext {
+  /** Decides whether the node takes one more session. */
+  readonly admission: Admission;
+  /** Spreads a drain. */
+  readonly random: Random;
+}
+
+/** All sessions of a node, attached or waiting for their client, and all transports. */
+export class SessionRegistry implements AttachmentOwner, SessionOwner {
+  readonly hub: Hub;
+  readonly cork: Cork;
+  readonly wheel: TimerWheel;
+  readonly heartbeat: Heartbeat;
+  readonly options: SessionOptions;
+  readonly rpc: Readonly<Record<string, RpcHandler>>;
+  readonly reconnectSpreadMs: number;
+  readonly onError: (error: unknown) => void;
+  readonly #admission: Admission;
+  readonly #random: Random;
+  /** Every transport, with a session or without one yet. */
+  readonly #attachments = new Set<Attachment>();
+  readonly #sessions = new Map<string, Session>();
+  /** The sessions that wait for their client, the longest waiting first. */
+  readonly #detached = new Set<Session>();
+  #drained: PromiseWithResolvers<void> | undefined;
+
+  constructor(options: SessionRegistryOptions) {
+    this.hub = options.hub;
+    this.cork = options.cork;
+    this.wheel = options.wheel;
+    this.heartbeat = options.heartbeat;
+    this.options = options.options;
+    this.rpc = options.rpc;
+    this.reconnectSpreadMs = options.reconnectSpreadMs;
+    this.onError = options.onError;
+    this.#admission = options.admission;
+    this.#random = options.random;
+  }
+
+  /** How many sessions there are. */
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  /** How many of them wait for their client. */
+  get detachedCount(): number {
+    return this.#detached.size;
+  }
+
+  /** How many transports there are, those without a session yet included. */
+  get transportCount(): number {
+    return this.#attachments.size;
+  }
+
+  get(id: string): SessionInfo | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /** Takes a transport whose origin has passed: a `TransportAcceptor`. */
+  readonly accept = (transport: Transport): TransportReceiver => {
+    const attachment = new Attachment(transport, this);
+    this.#attachments.add(attachment);
+    if (this.#drained !== undefined) attachment.close(CloseCode.SHUTDOWN, GOING_AWAY);
+    return attachment;
+  };
+
+  /**
+   * Tells every client that the node goes away, and closes each at its own moment within `overMs`
+   * milliseconds, so that they come to other nodes one by one. Resolves once all are closed; new
+   * transports are closed at once.
+   */
+  drain(overMs: number): Promise<void> {
+    if (this.#drained !== undefined) return this.#drained.promise;
+    this.#drained = Promise.withResolvers();
+    for (const attachment of this.#attachments) attachment.drain(this.#random() * overMs);
+    this.#resolveIfDrained();
+    return this.#drained.promise;
+  }
+
+  /** Ends every transport and session now. */
+  close(): void {
+    for (const session of this.#sessions.values()) session.end(CloseCode.SHUTDOWN, GOING_AWAY);
+    for (const attachment of this.#attachments) attachment.close(CloseCode.SHUTDOWN, GOING_AWAY);
+  }
+
+  /** Called by an attachment with its first message. */
+  connect(attachment: Attachment, connect: Connect): void {
+    if (this.#drained !== undefined) return attachment.close(CloseCode.SHUTDOWN, GOING_AWAY);
+    const infoBytes = connect.info?.bytes.byteLength ?? 0;
+    if (infoBytes > MAX_INFO_BYTES) {
+      return attachment.close(
+        CloseCode.MESSAGE_TOO_LARGE,
+        `The info of a session has at most ${MAX_INFO_BYTES} bytes: ${infoBytes}`,
+      );
+    }
+    const session = this.#find(connect.resume) ?? this.#create(attachment, connect);
+    if (session === undefined) return;
+    this.#detached.delete(session);
+    session.attach(attachment, connect);
+  }
+
+  /** Called by an attachment whose transport has ended. */
+  attachmentEnded(attachment: Attachment): void {
+    this.#attachments.delete(attachment);
+    this.#resolveIfDrained();
+  }
+
+  /** Called by a session that has lost its transport. */
+  sessionDetached(session: Session): void {
+    this.#detached.add(session);
+    if (this.#detached.size <= this.options.maxDetachedSessions) return;
+    const [longest] = this.#detached;
+    longest!.end(CloseCode.TRANSPORT_LOST, "Too many sessions wait for their client");
+  }
+
+  /** Called by a session that has ended. */
+  sessionEnded(session: Session): void {
+    this.#detached.delete(session);
+    this.#sessions.delete(session.id);
+    session.place.release();
+  }
+
+  #find(resume: Resume | undefined): Session | undefined {
+    if (resume === undefined) return undefined;
+    const session = this.#sessions.get(resume.session);
+    return session !== undefined && equalSecrets(session.ticket, resume.ticket)
+      ? session
+      : undefined;
+  }
+
+  /** A new session, or `undefined` and the transport closed if the node takes no more. */
+  #create(attachment: Attachment, connect: Connect): Session | undefined {
+    const place = this.#admission.admit(attachment.transport.peer.address);
+    if (!place.admitted) {
+      attachment.close(
+        CloseCode.OVERLOADED,
+        `The node takes no more sessions (${place.reason}); come back in ms: ` +
+          Math.ceil(place.retryAfterMs),
+      );
+      return undefined;
+    }
+    const session = new Session(this, place, connect.info);
+    this.#sessions.set(session.id, session);
+    return session;
+  }
+
+  #resolveIfDrained(): void {
+    if (this.#attachments.size === 0) this.#drained?.resolve();
+  }
+}
+
+/** It travels to everyone in every join: enough for a name, a colour and a picture's address. */
+const MAX_INFO_BYTES = 1024;
