@@ -3,9 +3,10 @@ import { Http3Error } from "../http3/error.ts";
 import { type RequestHandler, serveRequest } from "../http3/fetch.ts";
 import type { RequestStream } from "../http3/request_stream.ts";
 import { WEBTRANSPORT_PROTOCOLS, WebTransportRequest } from "./connect.ts";
-import { EarlyBuffer, type IncomingStream, stopStream } from "./early_buffer.ts";
+import { EarlyBuffer, type IncomingStream } from "./early_buffer.ts";
 import { WebTransportErrorCode } from "./error_code.ts";
 import type { WebTransportOptions } from "./options.ts";
+import { stopStream } from "./receive_stream.ts";
 import type { WebTransportSession } from "./session.ts";
 
 /** What an app does with requests and sessions. */

@@ -1,5 +1,6 @@
 import type { TimerId } from "../policy/clock.ts";
 import type { WebTransportOptions } from "./options.ts";
+import { stopStream } from "./receive_stream.ts";
 
 /** A client's stream: the unidirectional ones have no writable. */
 export type IncomingStream = Deno.QuicBidirectionalStream | Deno.QuicReceiveStream;
@@ -71,15 +72,5 @@ export class EarlyBuffer {
   #stopTimer(): void {
     if (this.#timer !== undefined) this.#options.clock.clearTimeout(this.#timer);
     this.#timer = undefined;
-  }
-}
-
-/** Ends a stream that nobody wants: STOP_SENDING, and FIN for the other half. */
-export function stopStream(stream: IncomingStream): void {
-  if (stream instanceof ReadableStream) {
-    stream.cancel().catch(() => {});
-  } else {
-    stream.readable.cancel().catch(() => {});
-    stream.writable.close().catch(() => {});
   }
 }

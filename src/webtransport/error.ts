@@ -6,7 +6,7 @@ import { http3ToWebTransport } from "./error_code.ts";
  * reset it or told it to stop, with the application's code in `streamErrorCode` (`null` if the
  * peer's code is none of an application's); otherwise the session itself has ended.
  *
- * The streams of a session are QUIC's own, so what they throw is Deno's error. Pass it through here.
+ * The writables of a session are QUIC's own, so what they throw is Deno's error: pass it through here.
  */
 export function toWebTransportError(error: unknown): WebTransportError {
   if (error instanceof WebTransportError) return error;

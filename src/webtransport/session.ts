@@ -14,6 +14,7 @@ import {
 import { WebTransportDatagrams } from "./datagrams.ts";
 import { IncomingQueue } from "./incoming_queue.ts";
 import type { WebTransportOptions } from "./options.ts";
+import { receiveStream, stopStream } from "./receive_stream.ts";
 import { encodeBidirectionalHeader, encodeUnidirectionalHeader } from "./stream_header.ts";
 
 /** A bidirectional stream of a session. */
@@ -36,8 +37,9 @@ export interface WebTransportStreamOptions {
 /**
  * A WebTransport session that the server has accepted, in W3C spelling.
  *
- * - Streams are QUIC's own: byte streams, so read the idle ones with a BYOB reader and a small
- *   buffer (a default read holds 64 KiB), and pass what they throw through `toWebTransportError()`.
+ * - The readables are byte streams: a default read holds 16 KiB while it waits, so read idle ones
+ *   with a BYOB reader and a small buffer. They fail with a WebTransportError. The writables are
+ *   QUIC's own; pass what they throw through `toWebTransportError()`.
  * - Keep a stream that is in use referenced: a writable that is collected sends FIN. The two halves
  *   of a bidirectional one keep each other.
  * - A stream can end by FIN alone, never by a reset: `abort()` looks like `close()` to the peer. Say
@@ -150,9 +152,8 @@ export class WebTransportSession {
     this.#checkOpen();
     const stream = await this.#connection.quic.createBidirectionalStream(options);
     this.#checkOpen();
-    keepTogether(stream);
     writeHeader(stream.writable, this.#bidirectionalHeader);
-    return stream;
+    return bidirectionalStream(stream);
   }
 
   /**
@@ -194,16 +195,14 @@ export class WebTransportSession {
 
   /** The client has opened a bidirectional stream for this session. */
   deliverBidirectional(stream: Deno.QuicBidirectionalStream): void {
-    keepTogether(stream);
-    const displaced = this.#bidirectional.push(stream);
-    if (displaced === undefined) return;
-    displaced.readable.cancel().catch(() => {});
-    displaced.writable.close().catch(() => {});
+    const displaced = this.#bidirectional.push(bidirectionalStream(stream));
+    if (displaced !== undefined) stopStream(displaced);
   }
 
   /** The client has opened a unidirectional stream for this session. */
   deliverUnidirectional(stream: Deno.QuicReceiveStream): void {
-    this.#unidirectional.push(stream)?.cancel().catch(() => {});
+    const displaced = this.#unidirectional.push(receiveStream(stream));
+    if (displaced !== undefined) stopStream(displaced);
   }
 
   /** The client has sent GOAWAY. */
@@ -245,9 +244,9 @@ export class WebTransportSession {
     }
     this.#capsules.end();
     this.#begin({ closeCode: 0, reason: "" });
-    // A client that was told the reason answers by FIN; one that closed itself may not have taken
-    // this side's FIN yet, and gets the time for it.
-    if (!this.#closeReceived) this.#finish();
+    this.#settle();
+    // A client that closed itself may not have taken this side's FIN yet: it has until the timer.
+    if (!this.#closeReceived) this.#finishAfter(LINGER_MS);
   }
 
   #receiveCapsule(type: number, payload: Uint8Array): void {
@@ -276,11 +275,14 @@ export class WebTransportSession {
       if (error === undefined) queue.close();
       else queue.fail(error);
     }
-    this.#closeTimer = this.#connection.options.clock.setTimeout(
-      () => this.#finish(),
-      this.#closeTimeoutMs,
-    );
+    this.#finishAfter(this.#closeTimeoutMs);
     return true;
+  }
+
+  #finishAfter(ms: number): void {
+    const { clock } = this.#connection.options;
+    if (this.#closeTimer !== undefined) clock.clearTimeout(this.#closeTimer);
+    this.#closeTimer = clock.setTimeout(() => this.#finish(), ms);
   }
 
   /** Ends the CONNECT stream, and QUIC with it. */
@@ -310,14 +312,23 @@ export class WebTransportSession {
   }
 }
 
+/**
+ * From the client's FIN, the sign that it has the close capsule, to the end of QUIC. Chromium forgets
+ * the code and reason if QUIC ends within the few milliseconds that it takes to tell the page.
+ */
+const LINGER_MS = 250;
+
 const KNOWN_CAPSULES: ReadonlySet<number> = new Set(Object.values(CapsuleType));
 
-/** A half that is in use keeps the other from being collected, which would send its FIN. */
+/** The readable of each writable: a half that is in use keeps the other from being collected. */
 const companions = new WeakMap<object, object>();
 
-function keepTogether(stream: Deno.QuicBidirectionalStream): void {
-  companions.set(stream.readable, stream.writable);
-  companions.set(stream.writable, stream.readable);
+function bidirectionalStream(
+  { readable: source, writable }: Deno.QuicBidirectionalStream,
+): WebTransportBidirectionalStream {
+  const readable = receiveStream(source, writable);
+  companions.set(writable, readable);
+  return { readable, writable };
 }
 
 function writeHeader(writable: WritableStream<Uint8Array>, header: Uint8Array): void {
