@@ -23,7 +23,7 @@ const HELP = `Usage: deno task start [options]
 With a certificate the server listens on every address ("::") and leaves development mode.
 `;
 
-const NAMESPACES: ServerOptions["namespaces"] = {
+const NAMESPACES: NonNullable<ServerOptions["namespaces"]> = {
   chat: { presence: true },
   pointers: { delivery: "latest" },
   game: { delivery: "latest" },

@@ -3,6 +3,7 @@ import type { Clock } from "./policy/clock.ts";
 import type { OriginOptions } from "./policy/origin.ts";
 import type { Random } from "./policy/random.ts";
 import type { Delivery } from "./protocol/message.ts";
+import type { RpcHandler } from "./session/session_info.ts";
 import type { WebTransportOptions } from "./webtransport/options.ts";
 
 /** How the channels of one namespace (the part of their name before the first `:`) behave. */
@@ -229,6 +230,11 @@ export interface ServerOptions {
   readonly heartbeat?: Partial<HeartbeatOptions>;
   /** Limits of HTTP/3 and WebTransport. */
   readonly webtransport?: Partial<Omit<WebTransportOptions, "clock">>;
+  /**
+   * Methods that clients may call, by name.
+   * @default {}
+   */
+  readonly rpc?: Readonly<Record<string, RpcHandler>>;
   /**
    * The app's own routes: everything outside `/rt/` and `/slipstream.*`, over TCP and HTTP/3.
    * @default the pages that come with Slipstream

@@ -31,6 +31,7 @@ export interface ResolvedOptions {
   readonly session: SessionOptions;
   readonly heartbeat: HeartbeatOptions;
   readonly webtransport: NonNullable<ServerOptions["webtransport"]>;
+  readonly rpc: NonNullable<ServerOptions["rpc"]>;
   readonly fetch: ServerOptions["fetch"];
   readonly reconnectSpreadMs: number;
   readonly log: (entry: LogEntry) => void;
@@ -64,6 +65,7 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
     session: withDefaults(SESSION_DEFAULTS, options.session),
     heartbeat: withDefaults(HEARTBEAT_DEFAULTS, options.heartbeat),
     webtransport: options.webtransport ?? {},
+    rpc: options.rpc ?? {},
     fetch: options.fetch,
     reconnectSpreadMs: options.reconnectSpreadMs ?? 5000,
     log: options.log ?? logToStderr,
@@ -195,6 +197,7 @@ const optionsSchema = v.partial(v.strictObject({
     misses: positive,
   })),
   webtransport: webTransportSchema,
+  rpc: v.record(v.string(), callable),
   fetch: callable,
   reconnectSpreadMs: milliseconds,
   log: callable,

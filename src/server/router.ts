@@ -1,13 +1,18 @@
 import { type Context, Hono } from "hono";
 import type { ServerInfo } from "../protocol/server_info.ts";
+import type { SseHandler } from "../transport/sse_handler.ts";
+import type { TransportAcceptor } from "../transport/transport.ts";
+import type { WebSocketHandler } from "../transport/websocket.ts";
+import type { Door } from "./door.ts";
 import type { OriginGate } from "./origin_gate.ts";
+import { retryAfter } from "./retry_after.ts";
 import { StaticFiles } from "./static_files.ts";
 import type { Listening } from "./tcp_listener.ts";
 
 /** How a request came in. */
 export interface Via {
-  /** IP address of the peer, without a port. */
-  readonly address: string;
+  /** The peer. */
+  readonly remoteAddr: { readonly hostname: string };
   /** The TCP socket; absent for HTTP/3. */
   readonly listening?: Listening;
 }
@@ -15,13 +20,13 @@ export interface Via {
 /** What the routes need of the server. */
 export interface RouterParts {
   readonly gate: OriginGate;
+  readonly door: Door;
+  readonly webSocket: WebSocketHandler;
+  readonly sse: SseHandler;
   /** What `/rt/info` tells whoever reached the server as `hostname`. */
   readonly infoFor: (hostname: string) => ServerInfo;
-  /** Value of `Alt-Svc` (RFC 7838) for responses over TLS; absent where none is due. */
-  readonly altSvc: () => string | undefined;
-  readonly openWebSocket: (request: Request, via: Via) => Response;
-  readonly openEventStream: (request: Request, via: Via) => Response | Promise<Response>;
-  readonly receivePost: (request: Request) => Response | Promise<Response>;
+  /** `Alt-Svc` (RFC 7838), sent over TLS: where the same is served over HTTP/3. */
+  readonly altSvc: string;
   /** The app's own routes; without them the pages are served. */
   readonly fetch:
     | ((request: Request, info: { address: string }) => Response | Promise<Response>)
@@ -35,12 +40,20 @@ export type Router = (request: Request, via: Via) => Response | Promise<Response
 export function createRouter(parts: RouterParts): Router {
   const app = new Hono<{ Bindings: Via }>();
 
+  app.use(async (c, next) => {
+    await next();
+    if (c.env.listening !== undefined && c.req.url.startsWith("https:") && mayLearn(c.req.path)) {
+      c.header("alt-svc", parts.altSvc);
+    }
+  });
+
   app.get("/rt/info", (c) => {
     const url = new URL(c.req.url);
-    const { origin, ...allowed } = judge(parts.gate, c);
-    if (allowed.refusal === undefined) allowOrigin(c, origin);
-    c.header("cache-control", "no-store");
-    return c.json(parts.infoFor(url.hostname));
+    const response = c.json(parts.infoFor(url.hostname), 200, { "cache-control": "no-store" });
+    // It tells nothing that is secret: whose origin is refused may ask, but not from a page.
+    const { origin, refusal } = judge(parts.gate, c);
+    if (refusal === undefined) allowOrigin(response, origin);
+    return response;
   });
 
   app.on(["GET", "POST"], ["/rt/ws", "/rt/sse", "/rt/send"], async (c, next) => {
@@ -48,19 +61,27 @@ export function createRouter(parts: RouterParts): Router {
     if (refusal !== undefined) return c.text(`${refusal}\n`, 403);
     await next();
     // The response to an upgrade is the runtime's own and must stay as it is.
-    if (c.res.status !== 101) allowOrigin(c, origin);
+    if (c.res.status !== 101) allowOrigin(c.res, origin);
   });
-  app.get("/rt/ws", (c) => parts.openWebSocket(c.req.raw, c.env));
-  app.get("/rt/sse", (c) => parts.openEventStream(c.req.raw, c.env));
-  app.post("/rt/send", (c) => parts.receivePost(c.req.raw));
+  app.get(
+    "/rt/ws",
+    (c) => enter(parts.door, c.env, (accept) => parts.webSocket.handle(c.req.raw, c.env, accept)),
+  );
+  app.get(
+    "/rt/sse",
+    (c) => enter(parts.door, c.env, (accept) => parts.sse.open(c.req.raw, c.env, accept)),
+  );
+  app.post("/rt/send", (c) => parts.sse.send(c.req.raw));
   app.options("/rt/*", (c) => {
     const { origin, refusal } = judge(parts.gate, c);
     if (refusal !== undefined) return c.text(`${refusal}\n`, 403);
-    allowOrigin(c, origin);
-    c.header("access-control-allow-methods", "GET, POST");
-    c.header("access-control-allow-headers", "content-type, slipstream-transport, last-event-id");
-    c.header("access-control-max-age", "600");
-    return c.body(null, 204);
+    const response = c.body(null, 204, {
+      "access-control-allow-methods": "GET, POST",
+      "access-control-allow-headers": "content-type, slipstream-transport, last-event-id",
+      "access-control-max-age": "600",
+    });
+    allowOrigin(response, origin);
+    return response;
   });
   app.all(
     "/rt/*",
@@ -68,13 +89,6 @@ export function createRouter(parts: RouterParts): Router {
       c.text("Expected /rt/info, /rt/ws, /rt/sse, POST /rt/send or WebTransport /rt/wt\n", 404),
   );
 
-  app.use(async (c, next) => {
-    await next();
-    const altSvc = parts.altSvc();
-    if (altSvc !== undefined && c.env.listening !== undefined && isTls(c)) {
-      c.header("alt-svc", altSvc);
-    }
-  });
   app.get("/:name{slipstream\\.(?:js|d\\.ts)}", async (c) => {
     const file = await BUILT.respond(c.req.path, c.req.raw);
     // Any page may use the SDK; what it may reach is the origin gate's matter.
@@ -82,8 +96,9 @@ export function createRouter(parts: RouterParts): Router {
     return file ?? c.text("The SDK is not built: run deno task build\n", 404);
   });
   const { fetch } = parts;
-  if (fetch !== undefined) app.all("*", (c) => fetch(c.req.raw, { address: c.env.address }));
-  else app.get("*", (c) => servePage(c, parts));
+  if (fetch !== undefined) {
+    app.all("*", (c) => fetch(c.req.raw, { address: c.env.remoteAddr.hostname }));
+  } else app.get("*", (c) => servePage(c, parts));
 
   return (request, via) => app.fetch(request, via);
 }
@@ -104,14 +119,32 @@ function judge(
 }
 
 /** Lets the page that asked read the answer (Fetch Standard §3.2). */
-function allowOrigin(c: RouteContext, origin: string | undefined): void {
-  if (origin === undefined) return;
-  c.header("access-control-allow-origin", origin);
-  c.header("vary", "origin");
+function allowOrigin({ headers }: Response, origin: string | undefined): void {
+  headers.set("vary", "origin");
+  if (origin !== undefined) headers.set("access-control-allow-origin", origin);
 }
 
-function isTls(c: RouteContext): boolean {
-  return c.req.url.startsWith("https:");
+/** Whether a response is one to learn of HTTP/3 from: transports choose for themselves. */
+function mayLearn(path: string): boolean {
+  return !path.startsWith("/rt/") || path === "/rt/info";
+}
+
+/** Opens a transport if there is a place for it. */
+function enter(
+  door: Door,
+  via: Via,
+  open: (accept: TransportAcceptor) => Response,
+): Response {
+  const visit = door.enter(via.remoteAddr.hostname, via.listening);
+  if (!visit.admitted) {
+    const { text, ...init } = retryAfter(visit);
+    return new Response(text, init);
+  }
+  try {
+    return open((transport) => visit.accept(transport));
+  } finally {
+    visit.abandon();
+  }
 }
 
 async function servePage(c: RouteContext, parts: RouterParts): Promise<Response> {

@@ -1,10 +1,9 @@
 import type { Certificate } from "../tls/certificate.ts";
 
-/** Answers one request; `listening` is the socket that it came through. */
+/** Answers one request, and is told whose it is and through which socket it came. */
 export type TcpHandler = (
   request: Request,
-  address: string,
-  listening: Listening,
+  via: { readonly remoteAddr: Deno.NetAddr; readonly listening: Listening },
 ) => Response | Promise<Response>;
 
 /** Where a {@linkcode TcpListener} listens, and what it does there. */
@@ -48,7 +47,7 @@ export class TcpListener {
     this.#options = options;
     // Sockets that share a port would share it with another Slipstream too: this one shares not.
     if (options.port !== 0) probe(options);
-    this.#current = listen(options, options.port, options.certificate);
+    this.#current = this.#listen(options.port, options.certificate);
   }
 
   /** The port that is listened on. */
@@ -58,7 +57,7 @@ export class TcpListener {
 
   /** Serves `certificate` to new peers; those that are there stay as they are. */
   replace(certificate: Certificate): void {
-    const next = listen(this.#options, this.port, certificate);
+    const next = this.#listen(this.port, certificate);
     this.#current.current = false;
     this.#replaced.push(this.#current);
     this.#current = next;
@@ -69,7 +68,10 @@ export class TcpListener {
     for (const server of this.#replaced.splice(0)) this.#end(server);
   }
 
-  /** Takes no more peers, and resolves when the last response has ended; idempotent. */
+  /**
+   * Takes no more peers, and resolves when the last response has ended; idempotent. Deno cuts none
+   * off, so a caller that cannot wait for an endless one waits no longer.
+   */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -78,6 +80,23 @@ export class TcpListener {
     this.closeReplaced();
     this.#end(this.#current);
     await Promise.all(this.#ending);
+  }
+
+  #listen(port: number, certificate?: Certificate): Server {
+    const { hostname, handler, onError } = this.#options;
+    const listening = { current: true };
+    const http = Deno.serve({
+      hostname,
+      port,
+      reusePort: true,
+      ...(certificate && { cert: certificate.certPem, key: certificate.keyPem }),
+      onListen() {},
+      onError(error) {
+        onError(error);
+        return new Response("Internal error", { status: 500 });
+      },
+    }, (request, { remoteAddr }) => handler(request, { remoteAddr, listening }));
+    return Object.assign(listening, { http });
   }
 
   #end({ http }: Server): void {
@@ -98,23 +117,6 @@ function probe({ hostname, port }: TcpListenerOptions): void {
   } catch (error) {
     throw explainListenError(error, "TCP", hostname, port);
   }
-}
-
-function listen(options: TcpListenerOptions, port: number, certificate?: Certificate): Server {
-  const { hostname, handler, onError } = options;
-  const listening = { current: true };
-  const http = Deno.serve({
-    hostname,
-    port,
-    reusePort: true,
-    ...(certificate && { cert: certificate.certPem, key: certificate.keyPem }),
-    onListen() {},
-    onError(error) {
-      onError(error);
-      return new Response("Internal error", { status: 500 });
-    },
-  }, (request, info) => handler(request, info.remoteAddr.hostname, listening));
-  return Object.assign(listening, { http });
 }
 
 /** Says what to do about a socket that could not be opened. */

@@ -1,0 +1,43 @@
+/**
+ * Slipstream: a realtime server for browsers. One origin serves WebTransport, WebSocket and SSE;
+ * clients keep their session across all three.
+ *
+ * ```ts
+ * import { serve } from "@slipstream/server";
+ *
+ * const server = await serve({
+ *   namespaces: {
+ *     chat: { presence: true },
+ *     quotes: { delivery: "latest", clientPublish: false },
+ *   },
+ * });
+ * await server.publish("quotes:fx", { bid: 1.0843 }, { key: "EURUSD" });
+ * ```
+ *
+ * It needs Deno with `--unstable-net` (or `"unstable": ["net"]` in deno.json).
+ *
+ * @module
+ */
+
+export { serve } from "./server/serve.ts";
+export { type SlipstreamServer } from "./server/slipstream_server.ts";
+export type { WebTransportRoute } from "./server/webtransport_entrance.ts";
+export type {
+  HeartbeatOptions,
+  LogEntry,
+  NamespaceOptions,
+  RequestInfo,
+  ServerOptions,
+  SessionOptions,
+  TlsDevelopment,
+  TlsFiles,
+  TlsPem,
+} from "./options.ts";
+export type { AdmissionOptions } from "./policy/admission.ts";
+export type { OriginOptions } from "./policy/origin.ts";
+export { CloseCode } from "./protocol/close_code.ts";
+export { CommandError, ErrorCode } from "./protocol/error_code.ts";
+export type { Payload, Position } from "./protocol/message.ts";
+export type { ServerInfo } from "./protocol/server_info.ts";
+export type { RpcHandler, SessionInfo } from "./session/session_info.ts";
+export type { WebTransportRequest, WebTransportSession } from "./webtransport/mod.ts";

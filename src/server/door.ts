@@ -1,0 +1,140 @@
+import type { Admission, Admitted, Refused } from "../policy/admission.ts";
+import type { Clock, TimerId } from "../policy/clock.ts";
+import { spread } from "../policy/jitter.ts";
+import type { Random } from "../policy/random.ts";
+import type { CloseInfo } from "../protocol/close_code.ts";
+import type { ClientMessage } from "../protocol/message.ts";
+import type { Lane, Transport, TransportReceiver } from "../transport/transport.ts";
+import type { Listening } from "./tcp_listener.ts";
+
+/** The receiver of a transport that can be told to go. */
+export interface Guest extends TransportReceiver {
+  /** Tells the client that it will be sent away, and does so in `delayMs`. */
+  drain(delayMs: number): void;
+}
+
+/** What a {@linkcode Door} needs. */
+export interface DoorOptions {
+  readonly admission: Admission;
+  /** Takes what was let in. */
+  readonly accept: (transport: Transport) => Guest;
+  /** How many clients a second may be sent to come back. */
+  readonly ratePerSecond: number;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * Where every transport comes in, once its origin has passed: nothing exists for one that there is
+ * no place for.
+ */
+export class Door {
+  readonly #options: DoorOptions;
+  /** Bounded by the admission's maxSessions. */
+  readonly #inside = new Set<Visit>();
+  #shut = false;
+  #replacedTimer: TimerId | undefined;
+
+  constructor(options: DoorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Asks for a place. Whoever gets a {@linkcode Visit} calls its `accept()` with the transport, or
+   * its `abandon()`.
+   */
+  enter(address: string, listening?: Listening): Visit | Refused {
+    const { admission, accept, random } = this.#options;
+    if (this.#shut) {
+      return { admitted: false, reason: "total", retryAfterMs: SHUT_RETRY_MS * (1 + random()) };
+    }
+    const place = admission.admit(address);
+    return place.admitted ? new Visit(this.#inside, place, accept, listening) : place;
+  }
+
+  /** Lets nobody in any more. */
+  shut(): void {
+    this.#shut = true;
+    if (this.#replacedTimer !== undefined) this.#options.clock.clearTimeout(this.#replacedTimer);
+  }
+
+  /**
+   * Sends away those who came through sockets that are not current any more, each at its own moment
+   * so that they come back at the rate at which a node takes them, and then calls `onDone`.
+   */
+  sendReplacedAway(onDone: () => void): void {
+    const { clock, random, ratePerSecond } = this.#options;
+    if (this.#shut) return;
+    const old = [...this.#inside].filter(({ listening }) => listening?.current === false);
+    let latestMs = 0;
+    for (const visit of old) {
+      const delayMs = spread(old.length, ratePerSecond, random);
+      latestMs = Math.max(latestMs, delayMs);
+      visit.drain(delayMs);
+    }
+    if (this.#replacedTimer !== undefined) clock.clearTimeout(this.#replacedTimer);
+    this.#replacedTimer = clock.setTimeout(onDone, latestMs + LINGER_MS);
+  }
+}
+
+/** One transport's stay, from its admission to its end. */
+export class Visit implements TransportReceiver {
+  readonly admitted = true;
+  readonly listening: Listening | undefined;
+  readonly #inside: Set<Visit>;
+  readonly #place: Admitted;
+  readonly #accept: (transport: Transport) => Guest;
+  #guest: Guest | undefined;
+
+  constructor(
+    inside: Set<Visit>,
+    place: Admitted,
+    accept: (transport: Transport) => Guest,
+    listening: Listening | undefined,
+  ) {
+    this.#inside = inside;
+    this.#place = place;
+    this.#accept = accept;
+    this.listening = listening;
+  }
+
+  /** Takes the transport that the place was for, and receives from it. */
+  accept(transport: Transport): TransportReceiver {
+    this.#inside.add(this);
+    this.#guest = this.#accept(transport);
+    return this;
+  }
+
+  /** Gives the place back if no transport came of it. */
+  abandon(): void {
+    if (this.#guest === undefined) this.#place.release();
+  }
+
+  drain(delayMs: number): void {
+    this.#guest!.drain(delayMs);
+  }
+
+  receive(message: ClientMessage): void {
+    this.#guest!.receive(message);
+  }
+
+  alive(): void {
+    this.#guest!.alive();
+  }
+
+  drained(lane: Lane): void {
+    this.#guest!.drained(lane);
+  }
+
+  closed(info: CloseInfo): void {
+    this.#inside.delete(this);
+    this.#place.release();
+    this.#guest!.closed(info);
+  }
+}
+
+/** A node that goes away is not worth asking again soon; its successor may be there by then. */
+const SHUT_RETRY_MS = 2000;
+
+/** The last to go has this long to take its close before its socket goes. */
+const LINGER_MS = 1000;

@@ -1,0 +1,126 @@
+import type { ServerOptions } from "../options.ts";
+import { Admission } from "../policy/admission.ts";
+import { OriginPolicy } from "../policy/origin.ts";
+import { CloseCode } from "../protocol/close_code.ts";
+import type { ServerInfo } from "../protocol/server_info.ts";
+import { type ResolvedOptions, resolveOptions } from "../resolve_options.ts";
+import { SseHandler } from "../transport/sse_handler.ts";
+import { WebSocketHandler } from "../transport/websocket.ts";
+import { WebTransportHandler } from "../transport/webtransport.ts";
+import { developmentHostnames, isWildcard, openCertificates, urlHost } from "./certificates.ts";
+import { Door } from "./door.ts";
+import { Listeners } from "./listeners.ts";
+import { startNode } from "./node.ts";
+import { OriginGate } from "./origin_gate.ts";
+import { createRouter, type Router } from "./router.ts";
+import { SlipstreamServer } from "./slipstream_server.ts";
+import { WebTransportEntrance } from "./webtransport_entrance.ts";
+
+/**
+ * Starts a server.
+ *
+ * @throws {TypeError} If an option is wrong, naming each; or if the certificate is missing or does
+ * not fit its key, naming the file.
+ * @throws {Deno.errors.AddrInUse} If a port is in use, with what to do about it.
+ */
+export async function serve(options: ServerOptions = {}): Promise<SlipstreamServer> {
+  const resolved = resolveOptions(options);
+  const { clock, random, log } = resolved;
+  const onError = (error: unknown) => log({ level: "error", message: "Unexpected error", error });
+  const certificates = await openCertificates(resolved);
+  const node = await startNode(resolved, onError);
+  const ratePerSecond = resolved.admission.ratePerSecond ?? DEFAULT_RATE_PER_SECOND;
+  const door = new Door({
+    admission: new Admission(resolved.admission, clock, random),
+    accept: node.sessions.accept,
+    ratePerSecond,
+    clock,
+    random,
+  });
+
+  // The origins of the server's own pages have the ports that the system gives. Nothing comes in
+  // before this turn of the event loop ends, by which time everything below is there.
+  let router: Router;
+  let entrance: WebTransportEntrance;
+  let listeners: Listeners;
+  try {
+    listeners = Listeners.open(resolved, certificates.current, {
+      onRequest: (request, via) => router(request, via),
+      onWebTransport: (request) => entrance.receive(request),
+      onError,
+    });
+  } catch (error) {
+    await node.close();
+    throw error;
+  }
+  const gate = new OriginGate(new OriginPolicy(resolved.origins, ownOrigins(resolved, listeners)));
+  const { maxMessageBytes, highWaterBytes } = resolved.session;
+  const transportOptions = { maxMessageBytes, highWaterBytes, clock, random, onError };
+  const infoFor = (host: string) =>
+    serverInfo(resolved, `https://${host}:${listeners.port}/rt/wt`, certificates.hashes);
+  entrance = new WebTransportEntrance(gate, door, new WebTransportHandler(transportOptions));
+  router = createRouter({
+    gate,
+    door,
+    webSocket: new WebSocketHandler(transportOptions),
+    sse: new SseHandler(transportOptions),
+    infoFor,
+    altSvc: `h3=":${listeners.port}"; ma=86400`,
+    fetch: resolved.fetch,
+  });
+
+  certificates.watch((certificate) => {
+    try {
+      listeners.replaceCertificate(certificate);
+      door.sendReplacedAway(() => listeners.closeReplaced());
+      log({ level: "info", message: "A new certificate is served" });
+    } catch (error) {
+      log({ level: "error", message: "The new certificate is not served everywhere", error });
+    }
+  });
+
+  const host = urlHost(isWildcard(resolved.hostname) ? "localhost" : resolved.hostname);
+  return new SlipstreamServer({
+    url: `https://${host}:${listeners.port}`,
+    port: listeners.port,
+    developmentPort: listeners.developmentPort,
+    info: () => infoFor(host),
+    hub: node.hub,
+    sessions: node.sessions,
+    door,
+    entrance,
+    drainWindowMs: () => node.sessions.transportCount * 1000 / ratePerSecond,
+    clock,
+    async stop() {
+      certificates.stop();
+      await listeners.close(CloseCode.SHUTDOWN, "The node goes away");
+      await node.close();
+    },
+  });
+}
+
+/** As `AdmissionOptions` have it. */
+const DEFAULT_RATE_PER_SECOND = 500;
+
+/** In development mode a server has pages on two ports, under every name of the loopback. */
+function ownOrigins({ hostname }: ResolvedOptions, listeners: Listeners): string[] {
+  const { port, developmentPort } = listeners;
+  if (developmentPort === undefined) return [];
+  return developmentHostnames(hostname).map(urlHost)
+    .flatMap((host) => [`https://${host}:${port}`, `http://${host}:${developmentPort}`]);
+}
+
+function serverInfo(
+  { session, heartbeat, reconnectSpreadMs }: ResolvedOptions,
+  url: string,
+  hashes: readonly string[] | undefined,
+): ServerInfo {
+  return {
+    protocol: "slipstream.v1",
+    transports: ["webtransport", "websocket", "sse"],
+    webtransport: { url, ...(hashes !== undefined && { certificateHashes: hashes }) },
+    maxMessageBytes: session.maxMessageBytes,
+    heartbeat: { intervalMs: heartbeat.intervalMs, misses: heartbeat.misses },
+    reconnectSpreadMs,
+  };
+}

@@ -1,0 +1,168 @@
+import type { Hub } from "../hub/hub.ts";
+import type { Payload, Position } from "../protocol/message.ts";
+import type { ServerInfo } from "../protocol/server_info.ts";
+import type { Clock } from "../policy/clock.ts";
+import type { SessionRegistry } from "../session/session_registry.ts";
+import type { Door } from "./door.ts";
+import type { WebTransportEntrance, WebTransportRoute } from "./webtransport_entrance.ts";
+
+/** What {@linkcode SlipstreamServer} is made of; `serve()` puts it together. */
+export interface ServerParts {
+  readonly port: number;
+  readonly developmentPort: number | undefined;
+  readonly url: string;
+  readonly info: () => ServerInfo;
+  readonly hub: Hub;
+  readonly door: Door;
+  readonly entrance: WebTransportEntrance;
+  readonly sessions: SessionRegistry;
+  /** Over how many milliseconds a drain spreads its departures where nothing is said. */
+  readonly drainWindowMs: () => number;
+  readonly clock: Clock;
+  /** Ends everything but the transports, which have ended by then. */
+  readonly stop: () => Promise<void>;
+}
+
+/** A running server, as the app holds it. */
+export class SlipstreamServer {
+  /** Resolves when the server has ended, by `drain()` or `close()`. */
+  readonly finished: Promise<void>;
+  readonly #parts: ServerParts;
+  readonly #finish: () => void;
+  #drain: Promise<void> | undefined;
+  #close: Promise<void> | undefined;
+
+  /** Use `serve()`. */
+  constructor(parts: ServerParts) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.finished = promise;
+    this.#finish = resolve;
+    this.#parts = parts;
+  }
+
+  /** Where the server is reached: `https://localhost:4433`. */
+  get url(): string {
+    return this.#parts.url;
+  }
+
+  /** The port of TCP and UDP. */
+  get port(): number {
+    return this.#parts.port;
+  }
+
+  /** In development mode the port of `http://localhost`. */
+  get developmentPort(): number | undefined {
+    return this.#parts.developmentPort;
+  }
+
+  /** In development mode where the pages are without a certificate warning. */
+  get developmentUrl(): string | undefined {
+    const { developmentPort } = this.#parts;
+    return developmentPort === undefined ? undefined : `http://localhost:${developmentPort}`;
+  }
+
+  /** What `/rt/info` says at this moment. */
+  get info(): ServerInfo {
+    return this.#parts.info();
+  }
+
+  /** How many sessions there are, those included that wait for their client to come back. */
+  get sessions(): { readonly count: number } {
+    return this.#parts.sessions;
+  }
+
+  /** How many transports are open. */
+  get transports(): number {
+    return this.#parts.sessions.transportCount;
+  }
+
+  /**
+   * Publishes to all subscribers of `channel`; resolves once the broker keeps it.
+   *
+   * @param data Bytes go as they are, anything else as JSON.
+   * @param options The `key` whose newest value this is: required in `latest` channels, forbidden
+   * in `ordered` ones.
+   * @throws {CommandError} If there is no such channel, its delivery and the key do not fit
+   * together, or the broker cannot keep it.
+   * @throws {TypeError} If `data` cannot be JSON.
+   */
+  async publish(channel: string, data: unknown, options: { key?: string } = {}): Promise<Position> {
+    const { key } = options;
+    return await this.#parts.hub.publish({
+      channel,
+      data: toPayload(data),
+      ...(key !== undefined && { key }),
+    });
+  }
+
+  /** Removes a key of a `latest` channel; its subscribers are told. Errors as of `publish()`. */
+  async remove(channel: string, key: string): Promise<Position> {
+    return await this.#parts.hub.publish({ channel, key, removed: true, data: NOTHING });
+  }
+
+  /**
+   * Gives WebTransport sessions at `path` to the app, for a protocol of its own: `handler` has the
+   * request before its answer, and accepts or rejects it. Its origin has passed.
+   *
+   * @throws {TypeError} If `path` does not begin with a slash, or is taken.
+   */
+  webtransport(path: string, handler: WebTransportRoute): void {
+    this.#parts.entrance.addRoute(path, handler);
+  }
+
+  /**
+   * Ends the server without a rush: nobody is let in any more, every client is told its own moment
+   * at which it will be sent away, and when the last has gone the server closes. A second call, or
+   * `close()`, ends it at once.
+   *
+   * @param options Over how many milliseconds the departures are spread; by default as many as the
+   * clients need to come back at the rate at which a node takes them.
+   */
+  drain(options: { windowMs?: number } = {}): Promise<void> {
+    if (this.#drain !== undefined) return this.close();
+    const { door, sessions, drainWindowMs } = this.#parts;
+    door.shut();
+    const drained = sessions.drain(options.windowMs ?? drainWindowMs());
+    return this.#drain = drained.then(() => this.close());
+  }
+
+  /** Ends the server at once: clients get code 3000 and may come back. Idempotent. */
+  close(): Promise<void> {
+    return this.#close ??= this.#closeNow();
+  }
+
+  async #closeNow(): Promise<void> {
+    const { door, sessions, clock, stop } = this.#parts;
+    door.shut();
+    sessions.close();
+    await within(clock, CLOSE_TIMEOUT_MS, stop());
+    this.#finish();
+  }
+}
+
+/** For a peer that takes the close at once this is plenty; nobody waits longer for the others. */
+const CLOSE_TIMEOUT_MS = 2000;
+
+const encoder = new TextEncoder();
+
+const NOTHING: Payload = { format: "binary", bytes: new Uint8Array(0) };
+
+function toPayload(data: unknown): Payload {
+  if (data instanceof Uint8Array) return { format: "binary", bytes: data };
+  const text: string | undefined = JSON.stringify(data);
+  if (text === undefined) {
+    throw new TypeError(`What is published must be bytes or have a form in JSON: ${typeof data}`);
+  }
+  return { format: "json", bytes: encoder.encode(text) };
+}
+
+/** Resolves when `work` does, or after `ms`. */
+async function within(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = clock.setTimeout(resolve, ms);
+  try {
+    await Promise.race([work, promise]);
+  } finally {
+    clock.clearTimeout(timer);
+  }
+}
