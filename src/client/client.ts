@@ -90,7 +90,7 @@ export interface Client {
   /** A channel by its name; the values in it are taken for `T`, unchecked. */
   channel<T = unknown>(name: string): Channel<T>;
   /** Calls a method of the server's application; resolves with its result. */
-  rpc<Result = unknown>(method: string, data?: unknown): Promise<Result>;
+  rpc<T = unknown>(method: string, data?: unknown): Promise<T>;
   /** Measures the round-trip time now, without waiting for it; does nothing unless connected. */
   ping(): void;
   /**

@@ -9,8 +9,8 @@ import { systemEnvironment } from "./environment.ts";
  *
  * @throws {TypeError} If `url` is no URL, or `options.info` no JSON value.
  */
-export function connect(url: string | URL, options: ConnectOptions = {}): Client {
+export function connect(url: string | URL, options?: ConnectOptions): Client {
   const base = new URL(url, globalThis.location?.href);
   base.protocol = base.protocol.replace("ws", "http");
-  return new Core(base, options, systemEnvironment());
+  return new Core(base, options ?? {}, systemEnvironment());
 }

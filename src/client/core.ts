@@ -106,9 +106,9 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
     return new ClientChannel<T>(name, this);
   }
 
-  async rpc<Result>(method: string, data: unknown = null): Promise<Result> {
+  async rpc<T>(method: string, data: unknown = null): Promise<T> {
     const result = await this.request({ type: "rpc", method, data: payloadOf(data) });
-    return valueOf(result.data) as Result;
+    return valueOf(result.data) as T;
   }
 
   ping(): void {

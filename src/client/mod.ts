@@ -13,7 +13,7 @@
 export { connect } from "./connect.ts";
 export type { Client, ClientEvents, ClientState, ConnectOptions } from "./client.ts";
 export type { Channel, ChannelHistory, HistoryOptions, PublishOptions } from "./channel.ts";
-export type { Gap, PresentMember, SubscribeOptions, Subscription } from "./subscription.ts";
+export type { ChannelGap, PresentMember, SubscribeOptions, Subscription } from "./subscription.ts";
 export type { ReceivedPublication } from "./publication.ts";
 export type { Traffic } from "./link.ts";
 export type { Fallback } from "./race.ts";

@@ -5,7 +5,7 @@ import type { CloseInfo } from "../protocol/close_code.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type {
   Delivery,
-  Gap as GapMessage,
+  Gap,
   Member,
   Position,
   PresenceEvent,
@@ -28,7 +28,7 @@ export interface PresentMember {
 }
 
 /** Publications were missed and cannot be healed. */
-export interface Gap {
+export interface ChannelGap {
   /** Delivery goes on after it. */
   readonly position: Position;
   /** How many are missing; `undefined` if nobody knows, as after the server lost its data. */
@@ -48,7 +48,7 @@ export interface SubscribeOptions<T = unknown> {
    * Called where publications are missing. In a `latest` channel forget all values held: those of
    * keys that are still there follow.
    */
-  readonly onGap?: (gap: Gap) => void;
+  readonly onGap?: (gap: ChannelGap) => void;
   /** Called when a session joins the channel; only in namespaces with presence. */
   readonly onJoin?: (member: PresentMember) => void;
   /** Called when a session leaves the channel; only in namespaces with presence. */
@@ -191,7 +191,7 @@ export class ChannelSubscription implements Subscription {
   }
 
   /** Takes the server's word that something is missing. */
-  gap(message: GapMessage): void {
+  gap(message: Gap): void {
     if (!this.#live) return;
     const held = this.#position!;
     if (held.epoch === message.position.epoch && message.position.offset <= held.offset) return;
