@@ -12,7 +12,7 @@ import { Door } from "./door.ts";
 import { Listeners } from "./listeners.ts";
 import { startNode } from "./node.ts";
 import { OriginGate } from "./origin_gate.ts";
-import { createRouter, type Router } from "./router.ts";
+import { createRouter } from "./router.ts";
 import { SlipstreamServer } from "./slipstream_server.ts";
 import { WebTransportEntrance } from "./webtransport_entrance.ts";
 
@@ -40,8 +40,6 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
 
   // The origins of the server's own pages have the ports that the system gives. Nothing comes in
   // before this turn of the event loop ends, by which time everything below is there.
-  let router: Router;
-  let entrance: WebTransportEntrance;
   let listeners: Listeners;
   try {
     listeners = Listeners.open(resolved, certificates.current, {
@@ -58,8 +56,8 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
   const transportOptions = { maxMessageBytes, highWaterBytes, clock, random, onError };
   const infoFor = (host: string) =>
     serverInfo(resolved, `https://${host}:${listeners.port}/rt/wt`, certificates.hashes);
-  entrance = new WebTransportEntrance(gate, door, new WebTransportHandler(transportOptions));
-  router = createRouter({
+  const entrance = new WebTransportEntrance(gate, door, new WebTransportHandler(transportOptions));
+  const router = createRouter({
     gate,
     door,
     webSocket: new WebSocketHandler(transportOptions),
