@@ -1,9 +1,6 @@
 /** What a WebSocket close frame carries, in bytes (RFC 6455 §5.5, less the code). */
 export const MAX_WEBSOCKET_REASON_BYTES = 123;
 
-/** What a close capsule carries, in bytes (WebTransport over HTTP/3, "Session Termination"). */
-export const MAX_WEBTRANSPORT_REASON_BYTES = 1_024;
-
 /** The longest start of `reason` that takes at most `maxBytes` of UTF-8, cut between characters. */
 export function cutReason(reason: string, maxBytes: number): string {
   // A UTF-16 unit takes at most three bytes.

@@ -7,8 +7,6 @@ export interface StreamLaneOwner {
   readonly highWaterBytes: number;
   /** The lane was full and has fallen to half of that. */
   onDrained(lane: StreamLane): void;
-  /** The stream has taken everything that was written. */
-  onEmpty(lane: StreamLane): void;
   /** The stream has taken its FIN. */
   onClosed(lane: StreamLane): void;
   /** What was written is lost: the stream was stopped, or the session has ended. */
@@ -27,7 +25,8 @@ export class StreamLane implements Lane {
   #writingBytes = 0;
   #congested = false;
   #closing = false;
-  #failed = false;
+  /** Its FIN was taken, or its stream was stopped. */
+  #ended = false;
 
   constructor(owner: StreamLaneOwner) {
     this.#owner = owner;
@@ -37,9 +36,14 @@ export class StreamLane implements Lane {
     return this.#bufferedBytes;
   }
 
-  /** Whether its stream has taken everything, or never will. */
-  get empty(): boolean {
-    return this.#bufferedBytes === 0 || this.#writer === undefined || this.#failed;
+  /** Whether it has its stream. */
+  get attached(): boolean {
+    return this.#writer !== undefined;
+  }
+
+  /** Whether nothing more can leave: its stream has ended, or never began. */
+  get ended(): boolean {
+    return this.#ended || this.#writer === undefined;
   }
 
   /** Gives the lane its stream; what was written before goes out now. */
@@ -51,7 +55,7 @@ export class StreamLane implements Lane {
   }
 
   write(messages: readonly EncodedMessage[]): void {
-    if (this.#closing || this.#failed) return;
+    if (this.#closing || this.#ended) return;
     const bytes = binaryBatch.of(messages);
     this.#waiting.push(bytes);
     this.#bufferedBytes += bytes.length;
@@ -60,7 +64,7 @@ export class StreamLane implements Lane {
   }
 
   close(): void {
-    if (this.#closing || this.#failed) return;
+    if (this.#closing || this.#ended) return;
     this.#closing = true;
     this.#advance();
   }
@@ -74,7 +78,7 @@ export class StreamLane implements Lane {
       this.#writingBytes = bytes.length;
       this.#writer.write(bytes).then(this.#onWritten, this.#onFailed);
     } else if (this.#closing) {
-      this.#writer.close().then(() => this.#owner.onClosed(this), this.#onFailed);
+      this.#writer.close().then(this.#onClosed, this.#onFailed);
     }
   }
 
@@ -82,15 +86,19 @@ export class StreamLane implements Lane {
     this.#bufferedBytes -= this.#writingBytes;
     this.#writingBytes = 0;
     this.#advance();
-    if (this.#bufferedBytes === 0) this.#owner.onEmpty(this);
     if (!this.#congested || 2 * this.#bufferedBytes > this.#owner.highWaterBytes) return;
     this.#congested = false;
     this.#owner.onDrained(this);
   };
 
+  readonly #onClosed = (): void => {
+    this.#ended = true;
+    this.#owner.onClosed(this);
+  };
+
   readonly #onFailed = (): void => {
-    if (this.#failed) return;
-    this.#failed = true;
+    if (this.#ended) return;
+    this.#ended = true;
     this.#waiting = [];
     this.#owner.onFailed(this);
   };

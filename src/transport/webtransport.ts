@@ -1,6 +1,5 @@
 import type { TimerId } from "../policy/clock.ts";
 import { CloseCode, type CloseInfo } from "../protocol/close_code.ts";
-import { cutReason, MAX_WEBTRANSPORT_REASON_BYTES } from "../protocol/close_reason.ts";
 import type { EncodedMessage } from "../protocol/encoded_message.ts";
 import { Framer } from "../protocol/framer.ts";
 import { decodeClientMessage } from "../protocol/binary.ts";
@@ -37,7 +36,10 @@ class WebTransportTransport extends PeerTransport implements StreamLaneOwner {
   override readonly control: StreamLane;
   readonly #session: WebTransportSession;
   readonly #lanes = new Set<StreamLane>();
-  #graceTimer: TimerId | undefined;
+  /** The client has ended the control stream. */
+  #clientEnded = false;
+  /** Runs while something is awaited that need not come. */
+  #timer: TimerId | undefined;
 
   constructor(
     session: WebTransportSession,
@@ -85,49 +87,59 @@ class WebTransportTransport extends PeerTransport implements StreamLaneOwner {
     this.drained(lane);
   }
 
-  onEmpty(): void {
-    if (this.closeInfo !== undefined) this.sendClose(this.closeInfo);
-  }
-
   onClosed(lane: StreamLane): void {
     this.#lanes.delete(lane);
+    this.#closeInTurn();
   }
 
   onFailed(): void {
     this.#closeSoon();
+    this.#closeInTurn();
   }
 
-  protected override sendClose(info: CloseInfo): void {
-    // The close capsule goes its own way and would overtake what the lanes still hold.
-    if (!this.control.empty) return;
-    for (const lane of this.#lanes) if (!lane.empty) return;
-    this.#closeSession(info);
+  /**
+   * The close capsule takes its own way and would overtake what was written. So the lanes end first,
+   * and the capsule follows when the client ends the control stream in answer.
+   */
+  protected override sendClose(): void {
+    for (const lane of this.#lanes) lane.close();
+    this.control.close();
+    this.#closeInTurn();
   }
 
   protected override abandon(): void {
-    if (this.closeInfo !== undefined) this.#closeSession(this.closeInfo);
+    this.#closeSession();
     super.abandon();
   }
 
   protected override finish(info: CloseInfo): void {
-    if (this.#graceTimer !== undefined) this.options.clock.clearTimeout(this.#graceTimer);
+    this.#setTimer(undefined);
     super.finish(info);
   }
 
-  #closeSession({ code, reason }: CloseInfo): void {
-    this.#session.close({
-      closeCode: code,
-      reason: cutReason(reason, MAX_WEBTRANSPORT_REASON_BYTES),
-    });
+  /** Closes the session as soon as it is the capsule's turn. */
+  #closeInTurn(): void {
+    if (this.closeInfo === undefined || this.ended || !this.control.ended) return;
+    for (const lane of this.#lanes) if (!lane.ended) return;
+    if (this.#clientEnded || !this.control.attached) this.#closeSession();
+    else this.#setTimer(() => this.#closeSession(), LINGER_MS);
+  }
+
+  #closeSession(): void {
+    const { code, reason } = this.closeInfo!;
+    this.#session.close({ closeCode: code, reason });
   }
 
   /** A stream broke off: closes, unless the session proves to have ended itself. */
   #closeSoon(): void {
-    if (this.#graceTimer !== undefined || !this.receiving) return;
-    this.#graceTimer = this.options.clock.setTimeout(
-      () => this.close(CloseCode.TRANSPORT_LOST, "A stream was cut off"),
-      GRACE_MS,
-    );
+    if (!this.receiving) return;
+    this.#setTimer(() => this.close(CloseCode.TRANSPORT_LOST, "A stream was cut off"), GRACE_MS);
+  }
+
+  #setTimer(callback: (() => void) | undefined, ms = 0): void {
+    const { clock } = this.options;
+    if (this.#timer !== undefined) clock.clearTimeout(this.#timer);
+    this.#timer = callback === undefined ? undefined : clock.setTimeout(callback, ms);
   }
 
   async #readControl(): Promise<void> {
@@ -141,13 +153,18 @@ class WebTransportTransport extends PeerTransport implements StreamLaneOwner {
     const reader = stream.readable.getReader({ mode: "byob" });
     const framer = new Framer(this.options.maxMessageBytes);
     let buffer = new Uint8Array(READ_BYTES);
-    while (this.receiving) {
+    while (!this.ended) {
       const { done, value } = await reader.read(buffer);
-      if (done) return this.#closeSoon();
-      framer.push(value);
-      this.receiveFrames(framer);
+      if (done) break;
+      if (this.receiving) {
+        framer.push(value);
+        this.receiveFrames(framer);
+      }
       buffer = new Uint8Array(value.buffer);
     }
+    this.#clientEnded = true;
+    this.#closeSoon();
+    this.#closeInTurn();
   }
 
   async #refuseUnidirectional(): Promise<void> {
@@ -185,5 +202,8 @@ const READ_BYTES = 1_024;
 
 /** A close capsule and the streams' ends arrive in any order; a lost one is sent again within it. */
 const GRACE_MS = 1_000;
+
+/** What a client that does not end the control stream is given to read it: a far round trip. */
+const LINGER_MS = 250;
 
 function ignore(): void {}
