@@ -59,6 +59,10 @@ export class Child {
       PAGE_BYTES;
   }
 
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
   async end(): Promise<void> {
     this.#process.stdin!.end();
     this.#process.kill("SIGTERM");
