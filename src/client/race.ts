@@ -106,8 +106,11 @@ class Race<T> {
   }
 
   #opened(kind: TransportKind, winner: T): void {
-    if (!this.#running.has(kind)) return this.#options.abandon(winner);
-    const { candidates } = this.#options;
+    const entry = this.#running.get(kind);
+    const { abandon, candidates, clock } = this.#options;
+    if (entry === undefined) return abandon(winner);
+    this.#running.delete(kind);
+    clock.clearTimeout(entry.timer);
     const fallbacks = candidates.slice(0, candidates.indexOf(kind)).map((transport) => ({
       transport,
       reason: this.#failures.get(transport) ?? `${kind} was open first`,

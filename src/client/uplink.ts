@@ -130,8 +130,10 @@ export class Uplink implements LinkOwner {
   /** Ends it for good; idempotent. The server hears of it, if it can be told. */
   end(info: CloseInfo): void {
     if (this.state === "closed") return;
-    if (this.#open) this.#link!.send({ type: "leave" });
     const link = this.#link;
+    if (this.#open && !link!.transport.ended) link!.send({ type: "leave" });
+    // Before letting go: what waits hears of the end, not of an interruption.
+    this.state = "closed";
     this.#detach();
     link?.close(info.code, info.reason);
     this.#attempt?.abort();
@@ -171,8 +173,8 @@ export class Uplink implements LinkOwner {
 
   closed(link: Link, info: CloseInfo): void {
     if (link !== this.#link) return;
-    this.#detach();
     if (!mayReconnect(info.code)) return this.end(info);
+    this.#detach();
     if (this.state === "connected") this.#enter("reconnecting");
     // An attempt to move elsewhere is under way already.
     if (this.#attempt === undefined) this.#comeBack(info, 0);
@@ -253,7 +255,7 @@ export class Uplink implements LinkOwner {
     this.#leftLink = undefined;
     this.#stopOverdue();
     if (!open) return;
-    this.#owner.interrupted();
+    if (this.state !== "closed") this.#owner.interrupted();
     this.#use(undefined);
   }
 
