@@ -147,8 +147,12 @@ export class Http3Connection {
     );
   }
 
-  /** Acts on what a parser threw: closes QUIC, or counts the stream's error. Takes no other error. */
+  /**
+   * Acts on what a parser threw: closes QUIC, or counts the stream's error. Takes no other error. A
+   * stream that the client gave up is none: how many it may open has a budget of its own.
+   */
   reject(error: Http3Error): void {
+    if (error.code === ErrorCode.REQUEST_CANCELLED) return;
     if (error.scope === "connection" || !this.#streamErrors.spend(1)) {
       this.close(error.code, error.message);
     }
@@ -223,16 +227,21 @@ export class Http3Connection {
   }
 
   async #acceptBidirectional(): Promise<void> {
-    for await (const stream of this.quic.incomingBidirectionalStreams) {
-      if (!this.#spendStream()) return;
+    // A reader: an iterator would cost every idle connection half a kilobyte more.
+    const reader = this.quic.incomingBidirectionalStreams.getReader();
+    while (true) {
+      const { value: stream, done } = await reader.read();
+      if (done || !this.#spendStream()) return;
       new RequestStream(this, stream).open();
     }
   }
 
   async #acceptUnidirectional(): Promise<void> {
     const streams = new ClientStreams(this);
-    for await (const stream of this.quic.incomingUnidirectionalStreams) {
-      if (!this.#spendStream()) return;
+    const reader = this.quic.incomingUnidirectionalStreams.getReader();
+    while (true) {
+      const { value: stream, done } = await reader.read();
+      if (done || !this.#spendStream()) return;
       streams.open(stream);
     }
   }

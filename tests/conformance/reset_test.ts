@@ -31,6 +31,8 @@ async function besideHonest(
         }
       }
     },
+    // To give a stream up is no error.
+    maxStreamErrorsPerMinute: 0,
   }, async (server) => {
     const echoed = await chromium.run<string[]>(
       server,
