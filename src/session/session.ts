@@ -25,7 +25,7 @@ import { LatestSubscription } from "./latest_subscription.ts";
 import { OrderedSubscription } from "./ordered_subscription.ts";
 import type { Outbound } from "./outbound.ts";
 import { PublishAnswers } from "./publish_answers.ts";
-import { createSecret } from "./secret.ts";
+import { createSecret, equalSecrets } from "./secret.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { SessionInfo } from "./session_info.ts";
 import type { Subscription, SubscriptionOwner } from "./subscription.ts";
@@ -48,9 +48,11 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
   readonly info: Payload | undefined;
   /** Its place on the node, which its owner gives back. */
   readonly place: Admitted;
-  /** Proves that a client may continue this session; a new one with each transport. */
-  ticket = "";
   readonly #owner: SessionOwner;
+  /** Proves that a client may continue this session; a new one with each transport. */
+  #ticket = "";
+  /** The one before it, until the client shows that it has the new one: `connected` may be lost. */
+  #ticketBefore = "";
   #attachment: Attachment | undefined;
   #peer: Peer | undefined;
   /** By channel; made with the first. */
@@ -86,6 +88,12 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     return this.#attachment?.outbound;
   }
 
+  /** Whether `ticket` proves that a client may continue this session. */
+  accepts(ticket: string): boolean {
+    return equalSecrets(ticket, this.#ticket) ||
+      this.#ticketBefore !== "" && equalSecrets(ticket, this.#ticketBefore);
+  }
+
   /** Takes a transport in place of the one it may have, and goes on where its client left off. */
   attach(attachment: Attachment, connect: Connect): void {
     const resumed = this.#peer !== undefined;
@@ -97,14 +105,15 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     this.#owner.wheel.cancel(this);
     this.#attachment = attachment;
     this.#peer = attachment.transport.peer;
-    this.ticket = createSecret();
+    this.#ticketBefore = connect.resume?.ticket ?? "";
+    this.#ticket = createSecret();
     attachment.attach(this);
     const { options, heartbeat, reconnectSpreadMs } = this.#owner;
     attachment.send({
       type: "connected",
       id: connect.id,
       session: this.id,
-      ticket: this.ticket,
+      ticket: this.#ticket,
       resumed,
       resumeWindowMs: options.resumeWindowMs,
       pingIntervalMs: heartbeat.intervalMs,
@@ -118,6 +127,7 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
   /** Takes a message from the client, whatever transport or encoding it came by. */
   receive(message: ClientMessage): void {
     const attachment = this.#attachment!;
+    this.#ticketBefore = "";
     switch (message.type) {
       case "subscribe":
         if (this.#admit(message.id)) this.#answer(message.id, this.#subscribe(message));

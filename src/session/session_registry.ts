@@ -7,9 +7,8 @@ import type { Random } from "../policy/random.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
 import { CloseCode } from "../protocol/close_code.ts";
 import type { Connect, Resume } from "../protocol/message.ts";
-import type { Transport, TransportReceiver } from "../transport/transport.ts";
+import type { Transport } from "../transport/transport.ts";
 import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
-import { equalSecrets } from "./secret.ts";
 import { Session, type SessionOwner } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { RpcHandler, SessionInfo } from "./session_info.ts";
@@ -73,7 +72,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   }
 
   /** Takes a transport whose origin has passed: a `TransportAcceptor`. */
-  readonly accept = (transport: Transport): TransportReceiver => {
+  readonly accept = (transport: Transport): Attachment => {
     const attachment = new Attachment(transport, this);
     this.#attachments.add(attachment);
     if (this.#drained !== undefined) attachment.close(CloseCode.SHUTDOWN, GOING_AWAY);
@@ -139,9 +138,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   #find(resume: Resume | undefined): Session | undefined {
     if (resume === undefined) return undefined;
     const session = this.#sessions.get(resume.session);
-    return session !== undefined && equalSecrets(session.ticket, resume.ticket)
-      ? session
-      : undefined;
+    return session?.accepts(resume.ticket) ? session : undefined;
   }
 
   /** A new session, or `undefined` and the transport closed if the node takes no more. */

@@ -1,0 +1,128 @@
+import type { Broker } from "../../src/broker/broker.ts";
+import { MemoryBroker } from "../../src/broker/memory_broker.ts";
+import { MemoryPresence, type MemoryPresenceStore } from "../../src/broker/memory_presence.ts";
+import { MemoryStore } from "../../src/broker/memory_store.ts";
+import { Cork } from "../../src/hub/cork.ts";
+import { Hub } from "../../src/hub/hub.ts";
+import { Namespaces } from "../../src/hub/namespaces.ts";
+import {
+  NAMESPACE_DEFAULTS,
+  type NamespaceOptions,
+  SESSION_DEFAULTS,
+  type SessionOptions,
+} from "../../src/options.ts";
+import { Admission, type AdmissionOptions } from "../../src/policy/admission.ts";
+import { Heartbeat } from "../../src/policy/heartbeat.ts";
+import { seededRandom } from "../../src/policy/random.ts";
+import { TimerWheel } from "../../src/policy/timer_wheel.ts";
+import type { Payload } from "../../src/protocol/message.ts";
+import type { RpcHandler } from "../../src/session/session_info.ts";
+import { SessionRegistry } from "../../src/session/session_registry.ts";
+import { FakeClock, settle } from "../fake_clock.ts";
+
+export interface NodeOptions {
+  readonly namespaces?: Record<string, Partial<NamespaceOptions>>;
+  readonly session?: Partial<SessionOptions>;
+  readonly admission?: AdmissionOptions;
+  readonly rpc?: Record<string, RpcHandler>;
+  readonly clock?: FakeClock;
+  readonly store?: MemoryStore;
+  readonly presence?: MemoryPresenceStore;
+  /** Puts something between the hub and its broker. */
+  readonly broker?: (inner: Broker) => Broker;
+}
+
+/** A whole node but for its listeners, whose time and turns a test moves. */
+export class TestNode {
+  readonly clock: FakeClock;
+  readonly store: MemoryStore;
+  readonly hub: Hub;
+  readonly sessions: SessionRegistry;
+  readonly errors: unknown[] = [];
+  #scheduled: (() => void)[] = [];
+
+  constructor(options: NodeOptions = {}) {
+    const clock = this.clock = options.clock ?? new FakeClock();
+    const random = seededRandom(7);
+    this.store = options.store ?? createStore(clock);
+    const inner = new MemoryBroker(this.store);
+    const onError = (error: unknown) => this.errors.push(error);
+    this.hub = new Hub({
+      broker: options.broker?.(inner) ?? inner,
+      presence: new MemoryPresence(options.presence),
+      namespaces: createNamespaces(options.namespaces),
+      clock,
+      random,
+      onError,
+    });
+    const wheel = new TimerWheel(clock);
+    this.sessions = new SessionRegistry({
+      hub: this.hub,
+      cork: new Cork({ clock, schedule: (callback) => this.#scheduled.push(callback) }),
+      wheel,
+      heartbeat: new Heartbeat({}, wheel, random),
+      options: { ...SESSION_DEFAULTS, ...options.session },
+      rpc: options.rpc ?? {},
+      reconnectSpreadMs: 5000,
+      onError,
+      admission: new Admission(options.admission ?? {}, clock, random),
+      random,
+    });
+  }
+
+  async start(): Promise<this> {
+    await this.hub.start();
+    return this;
+  }
+
+  /** Lets everything under way happen, as in the turns of the event loop that follow. */
+  async turn(): Promise<void> {
+    await settle();
+    while (this.#scheduled.length > 0) {
+      this.flush();
+      await settle();
+    }
+  }
+
+  /** Ends one turn of the event loop. */
+  flush(): void {
+    const scheduled = this.#scheduled;
+    this.#scheduled = [];
+    for (const callback of scheduled) callback();
+  }
+
+  async advance(ms: number): Promise<void> {
+    await this.clock.advanceAsync(ms);
+    await this.turn();
+  }
+
+  /** Publishes text from the server, under a key if one is given. */
+  async publish(channel: string, value: string, key?: string): Promise<void> {
+    await this.hub.publish({ channel, data: text(value), ...(key !== undefined && { key }) });
+  }
+
+  async close(): Promise<void> {
+    this.sessions.close();
+    await this.hub.close();
+  }
+}
+
+/** Two namespaces that most tests need, and what they add. */
+export function createNamespaces(options: NodeOptions["namespaces"] = {}): Namespaces {
+  const all = { chat: { presence: true }, cursors: { delivery: "latest" as const }, ...options };
+  return new Namespaces(Object.fromEntries(
+    Object.entries(all).map(([name, namespace]) => [name, { ...NAMESPACE_DEFAULTS, ...namespace }]),
+  ));
+}
+
+export function createStore(clock: FakeClock): MemoryStore {
+  return new MemoryStore({ clock, random: seededRandom(11), now: () => 1.7e12 + clock.now() });
+}
+
+export function text(value: string): Payload {
+  return { format: "binary", bytes: new TextEncoder().encode(value) };
+}
+
+export function textOf(payload: Payload): string {
+  return new TextDecoder().decode(payload.bytes);
+}
