@@ -26,11 +26,9 @@ await Deno.remove(folder, { recursive: true });
 
 drive(
   { port: server.developmentPort!, webTransportPort: server.port, certPem },
-  // A key for each message of a turn: none replaces another.
   (text, index) => {
-    server.publish(channel, text, keyed ? { key: `key${index}` } : {}).catch((error) => {
-      console.error(error);
-      Deno.exit(1);
-    });
+    // A key for each message of a turn: none replaces another.
+    const options = keyed ? { key: `key${index}` } : {};
+    server.publish(channel, text, options).catch(reportError);
   },
 );
