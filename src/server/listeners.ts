@@ -18,6 +18,8 @@ export class Listeners {
   /** The port of TCP and UDP. */
   readonly port: number;
   readonly developmentPort: number | undefined;
+  /** The IP address that UDP is bound to. */
+  readonly udpAddress: string;
   readonly #quic: WebTransportServer;
   readonly #tcp: TcpListener;
   readonly #development: TcpListener | undefined;
@@ -31,6 +33,7 @@ export class Listeners {
     this.#tcp = tcp;
     this.#development = development;
     this.port = tcp.port;
+    this.udpAddress = quic.addr.hostname;
     this.developmentPort = development?.port;
   }
 

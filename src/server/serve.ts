@@ -54,8 +54,13 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
   const gate = new OriginGate(new OriginPolicy(resolved.origins, ownOrigins(resolved, listeners)));
   const { maxMessageBytes, highWaterBytes } = resolved.session;
   const transportOptions = { maxMessageBytes, highWaterBytes, clock, random, onError };
-  const infoFor = (host: string) =>
-    serverInfo(resolved, `https://${host}:${listeners.port}/rt/wt`, certificates.hashes);
+  const infoFor = (host: string) => {
+    // TCP tries every address of a name, but Chromium's QUIC only the first: for "localhost" that
+    // is ::1, whichever the socket is bound to.
+    const { udpAddress, port } = listeners;
+    const udpHost = host === "localhost" && !isWildcard(udpAddress) ? urlHost(udpAddress) : host;
+    return serverInfo(resolved, `https://${udpHost}:${port}/rt/wt`, certificates.hashes);
+  };
   const entrance = new WebTransportEntrance(gate, door, new WebTransportHandler(transportOptions));
   const router = createRouter({
     gate,

@@ -18,6 +18,12 @@ const client = connect(location.origin, {
   transports: transportsOf(parameters.get("transport")),
 });
 
+// For a newcomer to play with in the browser's console.
+globalThis.client = client;
+
+/** From the start of the page until its first session, in milliseconds. */
+client.ready.then(() => globalThis.connectedAfterMs = performance.now());
+
 const force = element("force");
 force.value = parameters.get("transport") ?? "";
 // The session moves; nothing is lost on the way.
