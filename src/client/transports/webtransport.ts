@@ -128,7 +128,11 @@ class WebTransportTransport extends Transport {
   async #readDatagrams(): Promise<void> {
     const { datagrams } = this.#session;
     // A background tab reads late; what is older than these is of no use to it.
-    datagrams.incomingHighWaterMark = INCOMING_DATAGRAMS;
+    try {
+      datagrams.incomingHighWaterMark = INCOMING_DATAGRAMS;
+    } catch {
+      // Deno 2.9 has the property and cannot set it.
+    }
     for await (const datagram of values<Uint8Array>(datagrams.readable)) {
       this.#takeFrames(new Framer(datagram.length), datagram);
     }
