@@ -25,6 +25,13 @@ async function main(): Promise<number> {
     },
   });
   const seed = Number(values.seed);
+  const seconds = Number(values.seconds);
+  if (!Number.isInteger(seed) || !(seconds > 0)) {
+    console.error(
+      `--seed must be an integer and --seconds above 0: ${values.seed}, ${values.seconds}`,
+    );
+    return 1;
+  }
   const chosen = TARGETS.filter(({ name }) =>
     values.target === undefined || values.target === name
   );
@@ -35,13 +42,13 @@ async function main(): Promise<number> {
   }
   if (values.iteration !== undefined) return reproduce(seed, chosen, Number(values.iteration));
 
-  console.log(`seed ${seed}, ${values.seconds} s over ${chosen.length} targets`);
+  console.log(`seed ${seed}, ${seconds} s over ${chosen.length} targets`);
   let failed = false;
   for (const { name } of chosen) {
     const { iterations, failure } = await runInWorker(
       name,
       seed,
-      Number(values.seconds) * 1000 / chosen.length,
+      seconds * 1000 / chosen.length,
     );
     console.log(
       `${name.padEnd(36)} ${String(iterations).padStart(9)}  ${failure ? "FAILED" : "ok"}`,
