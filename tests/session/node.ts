@@ -103,7 +103,9 @@ export class TestNode {
 
   async close(): Promise<void> {
     this.sessions.close();
+    const { channels } = this.hub;
     await this.hub.close();
+    if (channels > 0) throw new Error(`Channels are left on the node: ${channels}`);
   }
 }
 
