@@ -33,6 +33,7 @@ export class Door {
   /** Bounded by the admission's maxSessions. */
   readonly #inside = new Set<Visit>();
   #shut = false;
+  #emptied: PromiseWithResolvers<void> | undefined;
   #replacedTimer: TimerId | undefined;
 
   constructor(options: DoorOptions) {
@@ -49,13 +50,32 @@ export class Door {
       return { admitted: false, reason: "total", retryAfterMs: SHUT_RETRY_MS * (1 + random()) };
     }
     const place = admission.admit(address);
-    return place.admitted ? new Visit(this.#inside, place, accept, listening) : place;
+    return place.admitted ? new Visit(this, place, accept, listening) : place;
+  }
+
+  /** Called by a visit that has its transport. */
+  entered(visit: Visit): void {
+    this.#inside.add(visit);
+  }
+
+  /** Called by a visit whose transport has ended. */
+  left(visit: Visit): void {
+    this.#inside.delete(visit);
+    if (this.#inside.size > 0) return;
+    this.#emptied?.resolve();
+    this.#emptied = undefined;
   }
 
   /** Lets nobody in any more. */
   shut(): void {
     this.#shut = true;
     if (this.#replacedTimer !== undefined) this.#options.clock.clearTimeout(this.#replacedTimer);
+  }
+
+  /** Resolves when the last transport has ended: its close has reached the peer, or it was lost. */
+  emptied(): Promise<void> {
+    if (this.#inside.size === 0) return Promise.resolve();
+    return (this.#emptied ??= Promise.withResolvers()).promise;
   }
 
   /**
@@ -81,18 +101,18 @@ export class Door {
 export class Visit implements TransportReceiver {
   readonly admitted = true;
   readonly listening: Listening | undefined;
-  readonly #inside: Set<Visit>;
+  readonly #door: Door;
   readonly #place: Admitted;
   readonly #accept: (transport: Transport) => Guest;
   #guest: Guest | undefined;
 
   constructor(
-    inside: Set<Visit>,
+    door: Door,
     place: Admitted,
     accept: (transport: Transport) => Guest,
     listening: Listening | undefined,
   ) {
-    this.#inside = inside;
+    this.#door = door;
     this.#place = place;
     this.#accept = accept;
     this.listening = listening;
@@ -100,7 +120,7 @@ export class Visit implements TransportReceiver {
 
   /** Takes the transport that the place was for, and receives from it. */
   accept(transport: Transport): TransportReceiver {
-    this.#inside.add(this);
+    this.#door.entered(this);
     this.#guest = this.#accept(transport);
     return this;
   }
@@ -127,9 +147,9 @@ export class Visit implements TransportReceiver {
   }
 
   closed(info: CloseInfo): void {
-    this.#inside.delete(this);
     this.#place.release();
     this.#guest!.closed(info);
+    this.#door.left(this);
   }
 }
 

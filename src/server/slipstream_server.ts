@@ -135,6 +135,8 @@ export class SlipstreamServer {
     const { door, sessions, clock, stop } = this.#parts;
     door.shut();
     sessions.close();
+    // Deno ends the WebSockets of a server that stops with a code of its own.
+    await within(clock, CLOSE_TIMEOUT_MS, door.emptied());
     await within(clock, CLOSE_TIMEOUT_MS, stop());
     this.#finish();
   }
