@@ -17,7 +17,8 @@ export type RequestHandler = (
  * Has a request answered by `handler` and ends its stream.
  *
  * - The body is read as fast as the handler takes it, the response sent as fast as the client does.
- * - `request.signal` aborts when the client gives up.
+ * - `request.signal` aborts when the client gives up, and ends the response. A body that breaks the
+ *   protocol or is cut off fails where the handler reads it.
  * - An error of the handler is a 500 and goes to `onError`; one in the middle of a response closes
  *   QUIC, since a FIN would make what was sent look whole.
  */
@@ -69,7 +70,7 @@ function toRequest(stream: RequestStream, abort: AbortController): Request {
     discardBody(stream, abort);
     return request;
   }
-  return new Request(url, { method, headers, signal, body: bodyOf(stream, abort) });
+  return new Request(url, { method, headers, signal, body: bodyOf(stream) });
 }
 
 /** Reads a stream that has no content to its end: what breaks the protocol is noticed there. */
@@ -81,10 +82,7 @@ function discardBody(stream: RequestStream, abort: AbortController): void {
   })().catch(() => abort.abort());
 }
 
-function bodyOf(
-  stream: RequestStream,
-  abort: AbortController,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
+function bodyOf(stream: RequestStream): ReadableStream<Uint8Array<ArrayBuffer>> {
   const { clock, stallTimeoutMs } = stream.connection.options;
   const declared = stream.head.headers.get("content-length");
   let length = 0;
@@ -99,9 +97,6 @@ function bodyOf(
         }
         if (chunk === undefined) controller.close();
         else controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
-      } catch (error) {
-        abort.abort();
-        throw error;
       } finally {
         clock.clearTimeout(timer);
       }

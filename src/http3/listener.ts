@@ -32,22 +32,26 @@ export interface Http3ListenOptions extends Certificate {
 export class Http3Listener {
   /** The connections that are open, those in their handshake included. */
   readonly connections = new Set<Http3Connection>();
+  /** The address that it listens on, the port that it was given included. */
+  readonly addr: Deno.NetAddr;
   readonly #options: Http3ListenOptions;
-  readonly #endpoint: Deno.QuicEndpoint;
+  /** Let go after the close: QUIC frees the port when the runtime has collected the endpoint. */
+  #endpoint: Deno.QuicEndpoint | undefined;
   readonly #addresses: AddressCounter;
   /** One for each certificate so far: a listener that is stopped or collected ends accepting. */
-  readonly #listeners: Deno.QuicListener[] = [];
+  #listeners: Deno.QuicListener[] = [];
   #pendingHandshakes = 0;
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
   /** @throws {Error} If the port is taken, or the certificate and the key are no pair. */
   constructor(options: Http3ListenOptions) {
     this.#options = options;
     this.#addresses = new AddressCounter(options.limits.maxConnectionsPerAddress);
     this.#endpoint = new Deno.QuicEndpoint({ hostname: options.hostname, port: options.port });
+    this.addr = this.#endpoint.addr;
     try {
       this.#accept(this.reload(options)).catch((error) => {
-        if (!this.#closed) options.onError(error);
+        if (this.#closing === undefined) options.onError(error);
       });
     } catch (error) {
       this.#endpoint.close();
@@ -55,17 +59,14 @@ export class Http3Listener {
     }
   }
 
-  /** The address that it listens on, the port that it was given included. */
-  get addr(): Deno.NetAddr {
-    return this.#endpoint.addr;
-  }
-
   /**
    * Uses another certificate for connections from now on.
    *
-   * @throws {Error} If the certificate and the key are no pair; the one before stays in use.
+   * @throws {Error} If the certificate and the key are no pair, and the one before stays in use; or
+   * if it is closed.
    */
   reload({ cert, key }: Certificate): Deno.QuicListener {
+    if (this.#endpoint === undefined) throw new Error(`It is closed: port ${this.addr.port}`);
     const { limits } = this.#options;
     const listener = this.#endpoint.listen({
       cert,
@@ -84,9 +85,11 @@ export class Http3Listener {
    * Refuses new connections and shuts each down when its requests have ended; resolves when all are
    * closed or `closeTimeoutMs` is over. Deno frees the port later, when it collects the endpoint.
    */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     const { clock, closeTimeoutMs } = this.#options.limits;
     const all = [...this.connections];
     const timer = clock.setTimeout(() => {
@@ -95,7 +98,9 @@ export class Http3Listener {
     for (const connection of all) connection.shutdown();
     await Promise.all(all.map((connection) => connection.closed));
     clock.clearTimeout(timer);
-    this.#endpoint.close({ closeCode: ErrorCode.NO_ERROR, reason: "" });
+    this.#endpoint?.close({ closeCode: ErrorCode.NO_ERROR, reason: "" });
+    this.#endpoint = undefined;
+    this.#listeners = [];
   }
 
   async #accept(listener: Deno.QuicListener): Promise<void> {
@@ -112,7 +117,7 @@ export class Http3Listener {
   #admit(incoming: Deno.QuicIncoming): void {
     const { limits } = this.#options;
     if (
-      this.#closed || this.connections.size >= limits.maxConnections ||
+      this.#closing !== undefined || this.connections.size >= limits.maxConnections ||
       this.#pendingHandshakes >= limits.maxPendingHandshakes
     ) {
       incoming.refuse();

@@ -263,3 +263,26 @@ Deno.test("Chromium is told to drain", () =>
      return "drained";`,
     (result) => assert.equal(result, "drained"),
   ));
+
+Deno.test("a server that closes gives Chromium its code and reason", async () => {
+  let server: WebTransportServer;
+  await withServer({
+    onWebTransport: async (request) => {
+      const session = await request.accept();
+      for await (const _ of session.incomingUnidirectionalStreams) {
+        await server.close({ closeCode: 3001, reason: "restart" });
+      }
+    },
+  }, async (running) => {
+    server = running;
+    const result = await chromium.run<WebTransportCloseInfo>(
+      running,
+      `const transport = connect("/restart");
+       await transport.ready;
+       await send(await transport.createUnidirectionalStream(), "now");
+       const { closeCode, reason } = await transport.closed;
+       return { closeCode, reason };`,
+    );
+    assert.deepEqual(result, { closeCode: 3001, reason: "restart" });
+  });
+});
