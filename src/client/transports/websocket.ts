@@ -1,5 +1,6 @@
 import { decodeServerMessage as decodeBinary } from "../../protocol/binary_server.ts";
 import { CloseCode } from "../../protocol/close_code.ts";
+import { cutReason, MAX_WEBSOCKET_REASON_BYTES } from "../../protocol/close_reason.ts";
 import type { Encoding } from "../../protocol/encoded_message.ts";
 import { Framer } from "../../protocol/framer.ts";
 import { decodeServerMessage as decodeJson } from "../../protocol/json_server.ts";
@@ -69,8 +70,7 @@ class WebSocketTransport extends Transport {
   }
 
   protected override release(code: number, reason: string): void {
-    // RFC 6455 §5.5: 125 bytes less the code; a page may close with no code below 3000.
-    this.#socket.close(code, cut(reason, 123));
+    this.#socket.close(code, cutReason(reason, MAX_WEBSOCKET_REASON_BYTES));
   }
 
   #arrived(data: ArrayBuffer | string): void {
@@ -95,10 +95,3 @@ class WebSocketTransport extends Transport {
 }
 
 const decoder = new TextDecoder();
-
-/** The longest start of `text` that takes at most `bytes` bytes of UTF-8, cut at a character. */
-function cut(text: string, bytes: number): string {
-  const target = new Uint8Array(bytes);
-  const { written } = new TextEncoder().encodeInto(text, target);
-  return decoder.decode(target.subarray(0, written));
-}

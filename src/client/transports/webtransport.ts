@@ -40,6 +40,7 @@ class WebTransportTransport extends Transport {
   readonly #maxIncomingBytes: number;
   readonly #control: WritableStreamDefaultWriter<Uint8Array>;
   readonly #datagrams: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #controlRead: Promise<void>;
   #datagramsWaiting = 0;
 
   constructor(
@@ -59,7 +60,8 @@ class WebTransportTransport extends Transport {
       ({ closeCode, reason }) => this.#closedByServer(closeCode ?? 0, reason ?? ""),
       lost,
     );
-    this.#readControl(control.readable).catch(lost);
+    this.#controlRead = this.#readFrames(control.readable);
+    this.#controlRead.then(() => this.#controlEnded(), lost);
     this.#readLanes().catch(lost);
     this.#readDatagrams().catch(lost);
   }
@@ -90,12 +92,14 @@ class WebTransportTransport extends Transport {
     const close = () => closeQuietly(this.#session, code, reason);
     // A server that is lost takes nothing more, and would be waited for.
     if (this.bufferedBytes === 0 || code < CloseCode.LEFT) return close();
+    // Closing a session drops what is on its way: the server ends its half once it has read ours.
     const timer = setTimeout(close, CLOSE_TIMEOUT_MS);
-    const sent = () => {
+    const read = () => {
       clearTimeout(timer);
       close();
     };
-    this.#control.close().then(sent, sent);
+    this.#control.close().catch(() => {});
+    this.#controlRead.then(read, read);
   }
 
   #closedByServer(code: number, reason: string): void {
@@ -104,8 +108,7 @@ class WebTransportTransport extends Transport {
     else this.end({ code, reason });
   }
 
-  async #readControl(readable: ReadableStream<Uint8Array>): Promise<void> {
-    await this.#readFrames(readable);
+  #controlEnded(): void {
     if (this.ended) return;
     // The close follows in its capsule: `closed` tells, unless the path has broken in between.
     const timer = setTimeout(() => this.lose("The control stream ended"), CLOSE_TIMEOUT_MS);
