@@ -33,8 +33,8 @@ export interface PairedTransportOptions {
 
 /** What the client's side of a transport sees. */
 export interface PairedClient {
-  message(message: ServerMessage, lane: PairedLane | "datagram"): void;
-  closed(info: CloseInfo): void;
+  message(message: ServerMessage, lane: PairedLane | "datagram"): unknown;
+  closed(info: CloseInfo): unknown;
 }
 
 /**

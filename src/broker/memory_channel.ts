@@ -33,8 +33,8 @@ export class MemoryChannel {
     return { epoch: this.epoch, offset: this.#offset };
   }
 
-  /** Notes that the channel is in use, and what it is to keep. */
-  touch(retention: Retention, nowMs: number): void {
+  /** Notes that the channel is in use until now, and what it is to keep. */
+  touch(nowMs: number, retention: Retention = this.#retention): void {
     this.#retention = retention;
     this.#touchedMs = nowMs;
   }

@@ -84,6 +84,7 @@ export class MemoryStore {
   release(name: string): void {
     const channel = this.#channels.get(name);
     if (channel === undefined || channel.subscribers === 0) return;
+    channel.touch(this.#clock.now());
     if (--channel.subscribers === 0) this.#idle.add(channel);
   }
 
@@ -103,7 +104,7 @@ export class MemoryStore {
       }
     }
     channel ??= this.#create(name, retention, nowMs);
-    channel.touch(retention, nowMs);
+    channel.touch(nowMs, retention);
     // Added again, so that the set stays in the order of use.
     if (this.#idle.delete(channel)) this.#idle.add(channel);
     return channel;

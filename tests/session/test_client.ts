@@ -6,7 +6,6 @@ import type {
   ServerMessage,
 } from "../../src/protocol/message.ts";
 import {
-  type PairedClient,
   type PairedLane,
   PairedTransport,
   type PairedTransportOptions,
@@ -14,7 +13,7 @@ import {
 import { type TestNode, text, textOf } from "./node.ts";
 
 /** A client as the SDK is one: it keeps positions and values, and breaks if a promise is broken. */
-export class TestClient implements PairedClient {
+export class TestClient {
   /** Everything that came, in order. */
   readonly received: ServerMessage[] = [];
   /** On which lane each of `received` came. */
@@ -47,8 +46,13 @@ export class TestClient implements PairedClient {
 
   /** Opens a transport, and says nothing. */
   open(node: TestNode, options: PairedTransportOptions = {}): void {
-    this.transport = new PairedTransport(this, options);
-    this.transport.receiver = node.sessions.accept(this.transport);
+    // What a replaced transport still brings is not looked at: its positions were given away.
+    const transport: PairedTransport = new PairedTransport({
+      message: (message, lane) => transport === this.transport && this.message(message, lane),
+      closed: (info) => this.closes.push(info),
+    }, options);
+    this.transport = transport;
+    transport.receiver = node.sessions.accept(transport);
   }
 
   send(message: ClientMessage): void {
@@ -98,10 +102,6 @@ export class TestClient implements PairedClient {
       if (key === undefined) this.#ordered(channel, offset, value!);
       else this.#latest(channel, key, offset, value);
     }
-  }
-
-  closed(info: CloseInfo): void {
-    this.closes.push(info);
   }
 
   #subscribed({ channel, delivery, position, recovered }: ServerMessage & { type: "subscribed" }) {
