@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ReceivedPublication } from "../../src/client/mod.ts";
+import type { ReceivedPublication } from "../../src/client/mod.ts";
 import { CommandError, ErrorCode } from "../../src/mod.ts";
 import { until } from "../until.ts";
 import { KINDS, withServer } from "./harness.ts";
