@@ -7,7 +7,8 @@ import { createInterface } from "node:readline";
  *
  * - `{"publish":{"perTurn":1,"everyMs":50,"turns":60}}` publishes `perTurn` messages in one turn
  *   of the event loop, `turns` times; answered when the last turn is over.
- * - `{"collect":true}` collects garbage, so that memory is compared without it.
+ * - `{"collect":true}` collects garbage and compacts the heap, so that memory is compared without
+ *   either.
  *
  * @param {{ port: number, [detail: string]: unknown }} greeting First line: where it listens.
  * @param {(text: string, index: number) => void} publish Sends one message to every subscriber;
@@ -20,7 +21,7 @@ export function drive(greeting, publish) {
     if (command.publish) {
       publishTurns(command.publish, publish, () => answer({ published: true }));
     } else if (command.collect) {
-      globalThis.gc?.();
+      globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
       answer({ collected: globalThis.gc !== undefined });
     }
   }).on("close", () => process.exit(0));

@@ -10,7 +10,7 @@ const USAGE = `deno task bench [options]
   --quic-subscribers <count>      WebTransport subscribers (200)
   --seconds <count>               seconds of each load and round (2.5)
   --rounds <count>                rounds, each with every server (3)
-  --sessions <count>              idle WebSocket and SSE sessions (2000); a quarter of it WebTransport
+  --sessions <count>              idle WebSocket and SSE sessions (2000); half as many WebTransport
   --only <text>                   only servers with this in their name, and ${REFERENCE}
 `;
 
@@ -44,7 +44,7 @@ async function bench(): Promise<void> {
   const seconds = positive("seconds", options.seconds ?? (options.quick ? "1" : "2.5"));
   const rounds = positive("rounds", options.rounds ?? (options.quick ? "1" : "3"));
   const idle = positive("sessions", options.sessions);
-  const sessions = { tcp: idle, quic: Math.ceil(idle / 4) };
+  const sessions = { tcp: idle, quic: Math.ceil(idle / 2) };
 
   const without = installPeers();
   const contenders = [...(without === undefined ? PEERS : []), ...OURS].filter((contender) =>

@@ -22,7 +22,10 @@ export interface FanOut {
 export interface Sessions {
   readonly perSecond: number;
   readonly cpuMsEach: number;
+  /** As it stands when the sessions are at rest. */
   readonly kbEach: number;
+  /** With the garbage collected and the heap compacted: what sessions cannot do without. */
+  readonly compactedKbEach: number;
 }
 
 /** Publications before the first measured one, so that hot code is compiled. */
@@ -67,21 +70,29 @@ export async function fanOut(
 export async function idleSessions(contender: Contender, count: number): Promise<Sessions> {
   return await withServer(contender, async (server, load, target) => {
     await load.ask({ subscribe: { count: WARM_UP_SESSIONS, target } });
+    const compactedBefore = await compactedBytes(server);
+    // Brings the heap's young generation back to its size, which is no session's.
+    await server.ask({ publish: WARM_UP });
     const bytesBefore = await settledBytes(server);
     const cpuBefore = server.cpuMicros();
     const { seconds } = await load.ask<{ seconds: number }>({ subscribe: { count, target } });
     const cpuMicros = server.cpuMicros() - cpuBefore;
-    const bytes = await settledBytes(server) - bytesBefore;
+    const bytes = await settledBytes(server);
     return {
       perSecond: count / seconds,
       cpuMsEach: cpuMicros / 1000 / count,
-      kbEach: bytes / 1000 / count,
+      kbEach: (bytes - bytesBefore) / 1000 / count,
+      compactedKbEach: (await compactedBytes(server) - compactedBefore) / 1000 / count,
     };
   });
 }
 
 async function settledBytes(server: Child): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  return server.residentBytes();
+}
+
+async function compactedBytes(server: Child): Promise<number> {
   await server.ask({ collect: true });
   return server.residentBytes();
 }
