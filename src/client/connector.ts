@@ -57,9 +57,10 @@ export class Connector {
     return { link: winner, fallbacks: fallbacksOf(wanted, used, [...missing, ...fallbacks]) };
   }
 
-  /** Notes that a session has run over this kind of transport. */
+  /** Notes that a session runs over this kind of transport. */
   worked(kind: TransportKind): void {
-    this.#preference.remember(kind);
+    // The first choice goes first anyway, and one that was forced says nothing of the others.
+    if (kind !== this.wanted[0]) this.#preference.remember(kind);
   }
 
   async #serverInfo(signal: AbortSignal): Promise<ServerInfo> {

@@ -1,6 +1,5 @@
 import type { TimerId } from "../policy/clock.ts";
 import { Heartbeat } from "../policy/heartbeat.ts";
-import { TimerWheel } from "../policy/timer_wheel.ts";
 import { CloseCode, type CloseInfo, mayReconnect } from "../protocol/close_code.ts";
 import type {
   ChannelPosition,
@@ -17,6 +16,7 @@ import { HttpError } from "./http_error.ts";
 import { Link, type LinkOwner, type Traffic } from "./link.ts";
 import type { Fallback } from "./race.ts";
 import { Reconnect } from "./reconnect.ts";
+import { SingleTimer } from "./single_timer.ts";
 import type { TransportKind } from "./transports/transport.ts";
 
 /** Who uses an {@linkcode Uplink}. */
@@ -226,10 +226,9 @@ export class Uplink implements LinkOwner {
 
   #watch(link: Link, { pingIntervalMs, pingMisses }: Connected): void {
     const { clock, random } = this.#environment;
-    const wheel = new TimerWheel(clock, {
-      granularityMs: Math.min(250, Math.max(1, pingIntervalMs / 8)),
-    });
-    const options = { intervalMs: pingIntervalMs, misses: Math.max(1, pingMisses) };
+    const wheel = new SingleTimer(clock);
+    const intervalMs = pingIntervalMs && Math.max(pingIntervalMs, 4 * wheel.granularityMs);
+    const options = { intervalMs, misses: Math.max(pingMisses, 1) };
     link.heartbeat = new Heartbeat(options, wheel, random).watch({
       ping: (id) => link.send({ type: "ping", id }),
       dead: () => link.close(CloseCode.PING_TIMEOUT, "The server does not answer"),

@@ -21,6 +21,12 @@ export interface HeartbeatOptions {
   misses?: number;
 }
 
+/** What a heartbeat needs of a {@linkcode TimerWheel}; a client has but one entry, and no wheel. */
+export type HeartbeatWheel = Pick<
+  TimerWheel,
+  "clock" | "granularityMs" | "schedule" | "cancel"
+>;
+
 /** What a heartbeat does to the peer it watches. */
 export interface HeartbeatPeer {
   /** Sends a ping; `id` (0 to 2^30 - 1, four bytes as a varint) comes back in the pong. */
@@ -45,7 +51,7 @@ export class Heartbeat {
   /** How many pings in a row may stay unanswered. */
   readonly misses: number;
   /** Where the watches wait. */
-  readonly wheel: TimerWheel;
+  readonly wheel: HeartbeatWheel;
   /** What spreads the pings. */
   readonly random: Random;
 
@@ -53,7 +59,7 @@ export class Heartbeat {
    * @throws {RangeError} If `misses` is not a positive integer, or if `intervalMs` is neither 0 nor
    * at least four times the granularity of `wheel`.
    */
-  constructor(options: HeartbeatOptions, wheel: TimerWheel, random: Random) {
+  constructor(options: HeartbeatOptions, wheel: HeartbeatWheel, random: Random) {
     const { intervalMs = 30_000, misses = 3 } = options;
     // A quarter of the interval absorbs the wheel's lateness, so that the bound holds.
     const least = 4 * wheel.granularityMs;

@@ -114,6 +114,18 @@ Deno.test("a client says why it fell back, and begins with what worked the next 
   second.close();
 });
 
+Deno.test("a transport that was forced is not remembered", async () => {
+  const server = new FakeServer();
+  const url = new URL("https://forced.test");
+  for (const [transports, used] of [[["sse"], "sse"], [undefined, "webtransport"]] as const) {
+    const client = new Core(url, transports && { transports } || {}, server.environment());
+    await settle();
+    server.connected();
+    assert.equal(client.transport, used);
+    client.close();
+  }
+});
+
 Deno.test("a client that may use one transport alone uses no other", async () => {
   const server = new FakeServer();
   server.blocked.sse = new Error("blocked");
