@@ -25,7 +25,7 @@ export class Outbound implements Corked {
   /** The queues of lanes that were opened, once there is one. */
   #lanes: LaneQueue[] | undefined;
   /** Queues with something to write, but for those whose lane is full. */
-  #markedLanes: LaneQueue[] = [];
+  #markedLanes = NONE;
   /** Queues of `latest` subscriptions that hold something. */
   #markedLatest: LatestQueue[] | undefined;
   #ended = false;
@@ -71,7 +71,8 @@ export class Outbound implements Corked {
   /** Has a lane's queue written at the end of this turn. */
   markLane(queue: LaneQueue): void {
     if (this.#ended) return;
-    this.#markedLanes.push(queue);
+    if (this.#markedLanes.length > 0) this.#markedLanes.push(queue);
+    else this.#markedLanes = [queue];
     if (!this.corked) this.#cork.add(this);
   }
 
@@ -101,7 +102,7 @@ export class Outbound implements Corked {
     }
     const lanes = this.#markedLanes;
     if (lanes.length === 0) return;
-    this.#markedLanes = [];
+    this.#markedLanes = NONE;
     for (const queue of lanes) {
       if (queue.flush() && this.#lanes !== undefined) {
         this.#lanes = this.#lanes.filter((opened) => opened !== queue);
@@ -130,7 +131,7 @@ export class Outbound implements Corked {
     this.#ended = true;
     this.control.clear();
     this.#lanes = undefined;
-    this.#markedLanes = [];
+    this.#markedLanes = NONE;
     this.#markedLatest = undefined;
   }
 
@@ -153,3 +154,6 @@ export class Outbound implements Corked {
 
 /** No offset: what precedes a gap of unknown length is a place in a history that is gone. */
 export const NOWHERE = -1;
+
+/** No queues; shared, so never added to. */
+const NONE: LaneQueue[] = [];
