@@ -106,6 +106,11 @@ export class PairedTransport implements Transport {
     for (const bytes of late) this.arrive(bytes, "datagram");
   }
 
+  /** Loses datagrams that are late. */
+  loseLate(): void {
+    this.#late = [];
+  }
+
   close(code: number, reason: string): void {
     if (this.ended !== undefined) return;
     for (const lane of [this.control, ...this.opened]) lane.arriveAll();

@@ -358,3 +358,85 @@ Deno.test("a latest channel that missed something reads what is newest", async (
   node.hub.unsubscribe("cursors:a", recorder);
   await node.close();
 });
+
+Deno.test("more than a healing channel holds is read again, and nothing is lost", async () => {
+  const [node, broker] = await unsteady({ namespaces: { chat: { historySize: 10_000 } } });
+  const recorder = await subscribe(node, broker);
+  await node.publish("chat:a", "1");
+  broker.lose();
+  await node.publish("chat:a", "2");
+  broker.deliver();
+  for (let at = 3; at <= 3 * MAX_HELD; at++) await node.publish("chat:a", "x");
+  broker.deliver();
+  await answer(broker);
+  const expected = Array.from({ length: 3 * MAX_HELD }, (_, at) => `${at + 1}`);
+  assert.deepEqual(recorder.log, expected);
+  node.hub.unsubscribe("chat:a", recorder);
+  await node.close();
+});
+
+Deno.test("a history that lags behind its own deliveries is not asked forever", async () => {
+  class LaggingBroker extends UnsteadyBroker {
+    override async history(...args: Parameters<Broker["history"]>) {
+      const page = await super.history(...args);
+      return { publications: [], position: { ...page.position, offset: 0 }, complete: true };
+    }
+  }
+  let broker: UnsteadyBroker | undefined;
+  const node = await new TestNode({
+    broker: (inner) => broker = new LaggingBroker(inner),
+  }).start();
+  const recorder = await subscribe(node, broker!);
+  await node.publish("chat:a", "1");
+  broker!.lose();
+  await node.publish("chat:a", "2");
+  broker!.deliver();
+  await answer(broker!);
+  assert.deepEqual(recorder.log, ["gap 1", "2"]);
+  node.hub.unsubscribe("chat:a", recorder);
+  await node.close();
+});
+
+Deno.test("a recovery during which the history begins anew starts in the new one", async () => {
+  const [node, broker] = await unsteady();
+  const other = await subscribe(node, broker);
+  await node.publish("chat:a", "1");
+  broker.deliver();
+  const recorder = new Recorder();
+  const { epoch } = other.start!.position;
+  const done = node.hub.subscribe("chat:a", recorder, { epoch, offset: 0 });
+  await settle();
+  await broker.restart("chat:a", (name) => node.store.forget(name));
+  await node.publish("chat:a", "new");
+  broker.deliver();
+  broker.answerLast();
+  await settle();
+  assert.deepEqual(recorder.log, []);
+  await answer(broker);
+  await done;
+  assert.notEqual(recorder.start!.position.epoch, epoch);
+  assert.deepEqual(recorder.log, ["begin 1 unrecovered", "replay 1"]);
+  assert.deepEqual(other.log, ["1", "gap 0", "1"]);
+  await node.publish("chat:a", "2");
+  broker.deliver();
+  assert.equal(recorder.log.at(-1), "2");
+  for (const each of [recorder, other]) node.hub.unsubscribe("chat:a", each);
+  await node.close();
+});
+
+Deno.test("the values of a latest channel end with their history", async () => {
+  const [node, broker] = await unsteady();
+  const recorder = await subscribe(node, broker, "cursors:a");
+  await node.publish("cursors:a", "x", "old");
+  broker.deliver();
+  await broker.restart("cursors:a", (name) => node.store.forget(name));
+  await node.publish("cursors:a", "x", "new");
+  broker.deliver();
+  await answer(broker);
+  const late = new Recorder();
+  await node.hub.subscribe("cursors:a", late);
+  assert.deepEqual(late.log, ["begin 1", "replay 1"]);
+  assert.deepEqual(recorder.log, ["1", "gap 0", "1"]);
+  for (const each of [recorder, late]) node.hub.unsubscribe("cursors:a", each);
+  await node.close();
+});

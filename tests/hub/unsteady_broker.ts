@@ -58,12 +58,27 @@ export class UnsteadyBroker implements Broker {
     for (const resolve of unanswered) resolve();
   }
 
+  /** Answers what was asked last. */
+  answerLast(): void {
+    this.#unanswered.pop()?.();
+  }
+
   /** Tells the hub that any channel may have missed something. */
   async interrupt(): Promise<void> {
     for (const [channel, retention] of this.#subscribed) {
       const { position } = await this.#inner.history(channel, retention, { limit: 0 });
       this.#sink!.interrupted(channel, position);
     }
+  }
+
+  /** Has the backend begin the channel's history anew, and the node hear of it. */
+  async restart(channel: string, forget: (channel: string) => void): Promise<void> {
+    this.#undelivered = this.#undelivered.filter((publication) => publication.channel !== channel);
+    forget(channel);
+    const retention = this.#subscribed.get(channel);
+    if (retention === undefined) return;
+    const { position } = await this.#inner.history(channel, retention, { limit: 0 });
+    this.#sink!.interrupted(channel, position);
   }
 
   async subscribe(channel: string, retention: Retention): Promise<void> {

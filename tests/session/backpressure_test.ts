@@ -185,3 +185,17 @@ Deno.test("a snapshot larger than the queue arrives whole, as the lane takes it"
   assert.equal(client.transport.ended, undefined);
   await node.close();
 });
+
+Deno.test("values wait where another lane has taken the whole budget, and arrive after it", async () => {
+  const node = await slowNode({ ticks: { overflow: "gap" } });
+  const client = await subscribed(node, ["ticks:a", "cursors:a"], { lanes: 1 });
+  const [lane] = client.transport.opened;
+  lane!.stalled = true;
+  for (let at = 0; at < 100; at++) await node.publish("ticks:a", LONG);
+  for (let at = 0; at < 40; at++) await node.publish("cursors:a", LONG + LONG, `${at}`);
+  await node.turn();
+  lane!.stalled = false;
+  await node.turn();
+  assert.equal(client.values.get("cursors:a")!.size, 40);
+  await node.close();
+});

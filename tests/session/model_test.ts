@@ -197,11 +197,12 @@ async function live(steps: readonly Step[], seed: number, unsteady: boolean): Pr
         await node.advance(step.ms);
         break;
       case "forget":
-        // Nobody may be subscribed: only then does a broker forget.
-        if (node.hub.channels === 0) {
-          node.store.forget(CHANNELS[step.channel]!);
-          newest.delete(CHANNELS[step.channel]!);
-        }
+        // A broker in memory forgets only what nobody is subscribed to.
+        if (broker === undefined && node.hub.channels > 0) break;
+        newest.delete(CHANNELS[step.channel]!);
+        for (const player of players) player.transport?.loseLate();
+        if (broker === undefined) node.store.forget(CHANNELS[step.channel]!);
+        else await broker.restart(CHANNELS[step.channel]!, (name) => node.store.forget(name));
         break;
       case "deliver":
       case "lose":

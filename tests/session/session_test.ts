@@ -296,6 +296,9 @@ test("commands over the limit are refused while others wait", {
     [4, 429],
     [refused, 429],
   ]);
+  client.send({ type: "publish", id: refused, channel: "chat:a", data: text("x") });
+  await node.turn();
+  assert.equal(client.take()[0]?.type, "error", "asked again, it is answered again");
 });
 
 test("history gives the newest, or what came after a position", {}, async (node) => {
