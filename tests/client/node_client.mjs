@@ -8,7 +8,7 @@ const received = new Promise((resolve) => {
 });
 await client.ready;
 await channel.publish({ from: "node" });
-console.log(JSON.stringify({
+process.stdout.write(JSON.stringify({
   transport: client.transport,
   data: await received,
   fallbacks: client.fallbacks,
