@@ -279,7 +279,8 @@ Deno.test("a server that closes gives Chromium its code and reason", async () =>
       running,
       `const transport = connect("/restart");
        await transport.ready;
-       await send(await transport.createUnidirectionalStream(), "now");
+       // The close may overtake the end of this stream.
+       send(await transport.createUnidirectionalStream(), "now").catch(() => {});
        const { closeCode, reason } = await transport.closed;
        return { closeCode, reason };`,
     );
