@@ -133,7 +133,7 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
     }
     const subscription = new ChannelSubscription(channel, options, this);
     this.#subscriptions.set(channel, subscription);
-    if (this.state === "connected") subscription.connected(false);
+    if (this.#uplink.open) subscription.connected(false);
     return subscription;
   }
 

@@ -62,6 +62,8 @@ export class Uplink implements LinkOwner {
   #leftLink: Link | undefined;
   /** Whether the server has answered `connect` on the link of now. */
   #open = false;
+  /** It has ended, or is about to. */
+  #over = false;
   #connectId = 0;
   #ticket = "";
   #spreadMs = 0;
@@ -90,6 +92,11 @@ export class Uplink implements LinkOwner {
     this.#environment = environment;
     this.#reconnect = new Reconnect(environment.clock, environment.random);
     this.#stopAwake = environment.onAwake(() => this.#awake());
+  }
+
+  /** Whether messages can be sent. */
+  get open(): boolean {
+    return this.#open;
   }
 
   /** Smoothed round-trip time over the link of now, in milliseconds. */
@@ -129,11 +136,10 @@ export class Uplink implements LinkOwner {
 
   /** Ends it for good; idempotent. The server hears of it, if it can be told. */
   end(info: CloseInfo): void {
-    if (this.state === "closed") return;
+    if (this.#over) return;
     const link = this.#link;
     if (this.#open && !link!.transport.ended) link!.send({ type: "leave" });
-    // Before letting go: what waits hears of the end, not of an interruption.
-    this.state = "closed";
+    this.#over = true;
     this.#detach();
     link?.close(info.code, info.reason);
     this.#attempt?.abort();
@@ -220,6 +226,7 @@ export class Uplink implements LinkOwner {
     this.#connector.worked(link.transport.kind);
     this.#owner.opened(message.resumed);
     this.schedule();
+    // Last: listeners may call whatever they like.
     this.#use(link.transport.kind);
     this.#enter("connected");
   }
@@ -254,7 +261,8 @@ export class Uplink implements LinkOwner {
     this.#leftLink = undefined;
     this.#stopOverdue();
     if (!open) return;
-    if (this.state !== "closed") this.#owner.interrupted();
+    // At the end, what waits hears of that instead.
+    if (!this.#over) this.#owner.interrupted();
     this.#use(undefined);
   }
 
@@ -306,6 +314,7 @@ export class Uplink implements LinkOwner {
   }
 
   #enter(state: ClientState): void {
+    if (state === this.state) return;
     this.state = state;
     this.#events.emit("state", state);
   }

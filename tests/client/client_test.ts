@@ -375,6 +375,33 @@ Deno.test("a client moves to another transport with its session, and ignores the
   client.close();
 });
 
+Deno.test("a subscription made by a listener or during a move is asked for once", async () => {
+  const { server, client } = start();
+  client.on("transport", (transport) => transport === "webtransport" && subscribe(client));
+  await settle();
+  server.connected();
+  await settle();
+  assert.equal(last(server, "subscribe").channel, "chat:a");
+  client.use(["websocket"]);
+  await settle();
+  client.channel("chat:b").subscribe({ onPublication: () => {} });
+  server.connected();
+  await settle();
+  const channels = server.transport.received.filter(({ type }) => type === "subscribe");
+  assert.equal(channels.length, 2);
+  client.close();
+});
+
+Deno.test("a state is told once, however often the session moves", async () => {
+  const { server, client, events } = await connected();
+  client.use(["websocket"]);
+  await settle();
+  server.connected();
+  assert.equal(events.filter((event) => event === "state").length, 1);
+  client.close();
+  assert.deepEqual(events.slice(-4, -2), ["state", "closed"]);
+});
+
 Deno.test("a move that fails leaves the session where it is", async () => {
   const { server, client, events } = await connected();
   server.blocked.sse = new Error("blocked");
