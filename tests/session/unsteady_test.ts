@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Broker } from "../../src/broker/broker.ts";
+import { settle } from "../fake_clock.ts";
 import { UnsteadyBroker } from "../hub/unsteady_broker.ts";
 import { TestNode } from "./node.ts";
 import { TestClient } from "./test_client.ts";
@@ -60,6 +61,8 @@ Deno.test("what waits of a history that is gone is not sent", async () => {
     await broker.restart(channel, (name) => node.store.forget(name));
     await node.publish(channel, "new", key);
     broker.deliver();
+    broker.answer();
+    await settle();
     await turn(node, broker);
     const news = client.take().filter((m) => m.type !== "join");
     assert.deepEqual(news.map((m) => m.type), ["gap", "publication"]);
