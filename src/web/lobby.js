@@ -122,6 +122,7 @@ lobby.subscribe({
     if (removed) pointers.delete(key);
     else pointers.set(key, data);
   },
+  onGap: () => pointers.clear(),
 });
 
 /** Where our pointer is, until the next frame sends it: at most one update a frame. */

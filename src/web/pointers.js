@@ -40,7 +40,8 @@ function trailOf(session, x, y, now) {
 
 function drawTrail(context, trail, hue, now) {
   context.lineWidth = 4;
-  context.lineCap = "round";
+  // Round caps would overlap as beads where the line is translucent.
+  context.lineCap = "butt";
   for (let i = 1; i < trail.length; i++) {
     const strength = 1 - (now - trail[i].at) / TRAIL_MS;
     context.strokeStyle = `hsl(${hue} 70% 55% / ${strength * 0.6})`;

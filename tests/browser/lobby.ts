@@ -1,11 +1,11 @@
-import puppeteer, { type Browser, type HTTPRequest, type Page } from "puppeteer-core";
+import type { Browser, HTTPRequest, Page } from "puppeteer-core";
 import {
   serve,
   type ServerInfo,
   type ServerOptions,
   type SlipstreamServer,
 } from "../../src/mod.ts";
-import { findProgram } from "../setup.ts";
+import { launchChromium } from "../chromium.ts";
 import { TcpProxy } from "./tcp_proxy.ts";
 
 /** How a page reaches the server. */
@@ -35,8 +35,6 @@ export class Lobby {
     options: ServerOptions = {},
     path: { refuseWebSocket?: boolean } = {},
   ): Promise<Lobby> {
-    const executablePath = findProgram("chromium");
-    if (executablePath === undefined) throw new Error("Chromium is not installed");
     const proxy = new TcpProxy(path);
     const server = await serve({
       port: 0,
@@ -46,9 +44,7 @@ export class Lobby {
       ...options,
     });
     proxy.forwardTo(server.developmentPort!);
-    // --disable-quic must never be here: WebTransport goes with it.
-    const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
-    const browser = await puppeteer.launch({ executablePath, headless: true, args });
+    const browser = await launchChromium();
     return new Lobby(server, proxy, browser);
   }
 

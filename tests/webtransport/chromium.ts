@@ -1,7 +1,7 @@
-import puppeteer, { type Browser } from "puppeteer-core";
+import type { Browser } from "puppeteer-core";
 import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
 import { WebTransportServer, type WebTransportServerOptions } from "../../src/webtransport/mod.ts";
-import { findProgram } from "../setup.ts";
+import { launchChromium } from "../chromium.ts";
 
 const { certPem, keyPem, sha256 } = await createDevelopmentCertificate();
 
@@ -16,17 +16,7 @@ export class Chromium {
   }
 
   static async launch(): Promise<Chromium> {
-    const executablePath = findProgram("chromium");
-    if (executablePath === undefined) throw new Error("Chromium is not installed");
-    // --disable-quic must never be here: WebTransport goes with it.
-    const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
-    const browser = await puppeteer.launch({
-      executablePath,
-      headless: true,
-      args,
-      // How long a script may take.
-      protocolTimeout: 20_000,
-    });
+    const browser = await launchChromium();
     const html = "<!doctype html><title>test</title>";
     const pages = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen() {} },
