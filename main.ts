@@ -26,8 +26,6 @@ With a certificate the server listens on every address ("::") and leaves develop
 const NAMESPACES: NonNullable<ServerOptions["namespaces"]> = {
   chat: { presence: true },
   pointers: { delivery: "latest" },
-  game: { delivery: "latest" },
-  ticker: { delivery: "latest" },
 };
 
 await main();
