@@ -161,6 +161,8 @@ function showGauges() {
   element("fallback").textContent = `Fell back. ${reasons.join("; ")}`;
 }
 setInterval(showGauges, 250);
+// Or the round trip would be measured by heartbeats alone.
+setInterval(() => client.ping(), 2000);
 showGauges();
 
 function bytesText(bytes) {
