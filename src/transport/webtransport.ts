@@ -4,7 +4,7 @@ import type { EncodedMessage } from "../protocol/encoded_message.ts";
 import { Framer } from "../protocol/framer.ts";
 import { decodeClientMessage } from "../protocol/binary.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
-import type { WebTransportSession } from "../webtransport/session.ts";
+import type { WebTransportSession, WebTransportStreamReceiver } from "../webtransport/session.ts";
 import { binaryBatch } from "./batch.ts";
 import { closedByPeer, PeerTransport, TRANSPORT_LOST } from "./peer_transport.ts";
 import { StreamLane, type StreamLaneOwner } from "./stream_lane.ts";
@@ -31,7 +31,8 @@ export class WebTransportHandler {
   }
 }
 
-class WebTransportTransport extends PeerTransport implements StreamLaneOwner {
+class WebTransportTransport extends PeerTransport
+  implements StreamLaneOwner, WebTransportStreamReceiver {
   override readonly kind = "webtransport";
   override readonly control: StreamLane;
   readonly #session: WebTransportSession;
@@ -55,9 +56,7 @@ class WebTransportTransport extends PeerTransport implements StreamLaneOwner {
       ({ closeCode, reason }) => this.finish(closedByPeer(closeCode, reason)),
       () => this.finish(TRANSPORT_LOST),
     );
-    // A read fails when the stream or the session ends, which the session tells better.
-    this.#readControl().catch(() => this.#closeSoon());
-    this.#refuseUnidirectional().catch(ignore);
+    session.receiveStreams(this);
   }
 
   get highWaterBytes(): number {
@@ -81,6 +80,19 @@ class WebTransportTransport extends PeerTransport implements StreamLaneOwner {
 
   override sendDatagram(messages: readonly EncodedMessage[]): boolean {
     return this.receiving && this.#session.datagrams.send(binaryBatch.of(messages));
+  }
+
+  onBidirectionalStream({ readable, writable }: Deno.QuicBidirectionalStream): void {
+    if (this.control.attached) {
+      return this.reject(new ProtocolError("One bidirectional stream was expected: a second"));
+    }
+    this.control.attach(writable);
+    // A read fails when the stream or the session ends, which the session tells better.
+    this.#readControl(readable).catch(() => this.#closeSoon());
+  }
+
+  onUnidirectionalStream(): void {
+    this.reject(new ProtocolError("No unidirectional stream was expected: one"));
   }
 
   onDrained(lane: StreamLane): void {
@@ -142,15 +154,8 @@ class WebTransportTransport extends PeerTransport implements StreamLaneOwner {
     this.#timer = callback === undefined ? undefined : clock.setTimeout(callback, ms);
   }
 
-  async #readControl(): Promise<void> {
-    const streams = this.#session.incomingBidirectionalStreams.getReader();
-    const { value: stream } = await streams.read();
-    if (stream === undefined) return;
-    this.control.attach(stream.writable);
-    streams.read().then(({ done }) => {
-      if (!done) this.reject(new ProtocolError("One bidirectional stream was expected: a second"));
-    }, ignore);
-    const reader = stream.readable.getReader({ mode: "byob" });
+  async #readControl(readable: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    const reader = readable.getReader({ mode: "byob" });
     const framer = new Framer(this.options.maxMessageBytes);
     let buffer = new Uint8Array(READ_BYTES);
     while (!this.ended) {
@@ -165,11 +170,6 @@ class WebTransportTransport extends PeerTransport implements StreamLaneOwner {
     this.#clientEnded = true;
     this.#closeSoon();
     this.#closeInTurn();
-  }
-
-  async #refuseUnidirectional(): Promise<void> {
-    const { done } = await this.#session.incomingUnidirectionalStreams.getReader().read();
-    if (!done) this.reject(new ProtocolError("No unidirectional stream was expected: one"));
   }
 
   #receiveDatagram(payload: Uint8Array): void {
@@ -205,5 +205,3 @@ const GRACE_MS = 1_000;
 
 /** What a client that does not end the control stream is given to read it: a far round trip. */
 const LINGER_MS = 250;
-
-function ignore(): void {}

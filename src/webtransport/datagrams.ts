@@ -31,7 +31,7 @@ export class WebTransportDatagrams {
     this.#quic = quic;
     this.#prefix = new Uint8Array(varintLength(options.sessionId / 4));
     encodeVarint(options.sessionId / 4, this.#prefix, 0);
-    this.#incoming = new IncomingQueue(options.maxIncoming);
+    this.#incoming = new IncomingQueue(options.maxIncoming, (payload) => payload);
     this.#accepted = options.accepted;
     this.#maxOutstanding = options.maxOutstanding;
   }

@@ -2,24 +2,29 @@
  * What the peer has sent and the app has not read: a bounded queue, and a `ReadableStream` of it
  * that is made only if the app asks, since most sessions use few of theirs.
  */
-export class IncomingQueue<T> {
+export class IncomingQueue<T, View = T> {
   readonly #limit: number;
+  readonly #view: (item: T) => View;
   #items: T[] = [];
-  #readable: ReadableStream<T> | undefined;
-  #controller: ReadableStreamDefaultController<T> | undefined;
+  #readable: ReadableStream<View> | undefined;
+  #controller: ReadableStreamDefaultController<View> | undefined;
   /** The app awaits an item that is not there. */
   #wanted = false;
   #state: "open" | "cancelled" | "closed" | "failed" = "open";
   #error: unknown;
 
-  /** @param limit The most items that wait. */
-  constructor(limit: number) {
+  /**
+   * @param limit The most items that wait.
+   * @param view Makes of an item what the readable gives.
+   */
+  constructor(limit: number, view: (item: T) => View) {
     this.#limit = limit;
+    this.#view = view;
   }
 
   /** The items in order. It ends with {@linkcode close} or {@linkcode fail}. */
-  get readable(): ReadableStream<T> {
-    return this.#readable ??= new ReadableStream<T>({
+  get readable(): ReadableStream<View> {
+    return this.#readable ??= new ReadableStream<View>({
       start: (controller) => {
         this.#controller = controller;
         this.#end();
@@ -27,7 +32,7 @@ export class IncomingQueue<T> {
       pull: (controller) => {
         const item = this.#items.shift();
         if (item === undefined) this.#wanted = true;
-        else controller.enqueue(item);
+        else controller.enqueue(this.#view(item));
       },
       cancel: () => {
         this.#state = "cancelled";
@@ -44,7 +49,7 @@ export class IncomingQueue<T> {
     if (this.#state !== "open") return item;
     if (this.#wanted) {
       this.#wanted = false;
-      this.#controller!.enqueue(item);
+      this.#controller!.enqueue(this.#view(item));
       return undefined;
     }
     this.#items.push(item);

@@ -35,6 +35,15 @@ export interface WebTransportStreamOptions {
 }
 
 /**
+ * Takes the streams that the client opens, as QUIC gives them: they fail with QUIC's errors, and
+ * their halves do not keep each other referenced. Must not throw.
+ */
+export interface WebTransportStreamReceiver {
+  onBidirectionalStream(stream: Deno.QuicBidirectionalStream): void;
+  onUnidirectionalStream(stream: Deno.QuicReceiveStream): void;
+}
+
+/**
  * A WebTransport session that the server has accepted, in W3C spelling.
  *
  * - The readables are byte streams: a default read holds 16 KiB while it waits, so read idle ones
@@ -69,8 +78,15 @@ export class WebTransportSession {
   readonly #connection: Http3Connection;
   readonly #stream: RequestStream;
   readonly #closeTimeoutMs: number;
-  readonly #bidirectional: IncomingQueue<WebTransportBidirectionalStream>;
-  readonly #unidirectional: IncomingQueue<ReadableStream<Uint8Array<ArrayBuffer>>>;
+  readonly #bidirectional: IncomingQueue<
+    Deno.QuicBidirectionalStream,
+    WebTransportBidirectionalStream
+  >;
+  readonly #unidirectional: IncomingQueue<
+    Deno.QuicReceiveStream,
+    ReadableStream<Uint8Array<ArrayBuffer>>
+  >;
+  #receiver: WebTransportStreamReceiver | undefined;
   readonly #bidirectionalHeader: Uint8Array;
   readonly #unidirectionalHeader: Uint8Array;
   readonly #capsules = new CapsuleParser({
@@ -105,8 +121,11 @@ export class WebTransportSession {
     this.#closeTimeoutMs = options.closeTimeoutMs;
     this.#remoteAddr = this.#connection.quic.remoteAddr;
     // QUIC's stream limit is the real bound: a stream that waits still counts as open.
-    this.#bidirectional = new IncomingQueue(options.maxConcurrentStreams);
-    this.#unidirectional = new IncomingQueue(options.maxConcurrentStreams);
+    this.#bidirectional = new IncomingQueue(options.maxConcurrentStreams, bidirectionalStream);
+    this.#unidirectional = new IncomingQueue(
+      options.maxConcurrentStreams,
+      (stream) => receiveStream(stream),
+    );
     this.#bidirectionalHeader = encodeBidirectionalHeader(this.id);
     this.#unidirectionalHeader = encodeUnidirectionalHeader(this.id);
     this.datagrams = new WebTransportDatagrams(this.#connection.quic, {
@@ -138,6 +157,17 @@ export class WebTransportSession {
   /** The unidirectional streams that the client opens. */
   get incomingUnidirectionalStreams(): ReadableStream<ReadableStream<Uint8Array<ArrayBuffer>>> {
     return this.#unidirectional.readable;
+  }
+
+  /**
+   * Hands every stream that the client opens to `receiver`, at once, those first that wait to be
+   * read: the cheap way, for an idle session has a fifth less on its heap. Nothing reaches the
+   * readables of incoming streams any more.
+   */
+  receiveStreams(receiver: WebTransportStreamReceiver): void {
+    this.#receiver = receiver;
+    for (const stream of this.#bidirectional.drain()) receiver.onBidirectionalStream(stream);
+    for (const stream of this.#unidirectional.drain()) receiver.onUnidirectionalStream(stream);
   }
 
   /**
@@ -195,13 +225,15 @@ export class WebTransportSession {
 
   /** The client has opened a bidirectional stream for this session. */
   deliverBidirectional(stream: Deno.QuicBidirectionalStream): void {
-    const displaced = this.#bidirectional.push(bidirectionalStream(stream));
+    if (this.#receiver !== undefined) return this.#receiver.onBidirectionalStream(stream);
+    const displaced = this.#bidirectional.push(stream);
     if (displaced !== undefined) stopStream(displaced);
   }
 
   /** The client has opened a unidirectional stream for this session. */
   deliverUnidirectional(stream: Deno.QuicReceiveStream): void {
-    const displaced = this.#unidirectional.push(receiveStream(stream));
+    if (this.#receiver !== undefined) return this.#receiver.onUnidirectionalStream(stream);
+    const displaced = this.#unidirectional.push(stream);
     if (displaced !== undefined) stopStream(displaced);
   }
 
@@ -271,6 +303,7 @@ export class WebTransportSession {
     this.#cause = cause;
     const error = cause instanceof WebTransportError ? cause : undefined;
     this.datagrams.end(error);
+    this.#receiver = undefined;
     for (const queue of [this.#bidirectional, this.#unidirectional]) {
       if (error === undefined) queue.close();
       else queue.fail(error);
