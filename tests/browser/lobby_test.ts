@@ -19,7 +19,8 @@ Deno.test("three browser tabs talk over WebTransport, WebSocket and SSE at once"
     const expected = TRANSPORTS.map((transport) => `hello over ${transport}`);
     for (const visitor of visitors) assert.deepEqual(await visitor.log(), expected);
     for (const { page } of visitors) {
-      await page.waitForFunction('document.querySelectorAll("#members li").length === 3');
+      const present = 'document.querySelectorAll("#members li").length === 3';
+      await page.waitForFunction(present, { polling: 20 });
     }
   } finally {
     await lobby.close();

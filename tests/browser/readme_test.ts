@@ -60,9 +60,12 @@ Deno.test("README's game and ticker run on README's server", async () => {
       }
       const ticker = await browser.newPage();
       await ticker.goto(urls[1]!);
-      await ticker.waitForFunction(`
+      await ticker.waitForFunction(
+        `
         document.getElementById("quotes").textContent.split("\\n").length === 3 &&
-        document.getElementById("trades").children.length > 1`);
+        document.getElementById("trades").children.length > 1`,
+        { polling: 20 },
+      );
     } finally {
       await browser.close();
     }
