@@ -145,6 +145,67 @@ export interface HeartbeatOptions {
 
 export const HEARTBEAT_DEFAULTS: HeartbeatOptions = { intervalMs: 30_000, misses: 3 };
 
+/**
+ * The Redis that nodes share: exactly one of `url`, `urls`, `sentinels` and `cluster`. A URL is
+ * `redis://user:password@host:port/db`, or `rediss://` for TLS; every part but the host may be left
+ * out.
+ */
+export interface RedisOptions {
+  /** One server. */
+  readonly url?: string;
+  /**
+   * Several independent servers, over which channels are spread. All nodes must name the same; the
+   * order does not matter. Adding one moves its share of the channels, which begin anew there.
+   */
+  readonly urls?: readonly string[];
+  /** A server that Sentinels watch over and replace. */
+  readonly sentinels?: RedisSentinels;
+  /** Some nodes of a Redis Cluster (Redis 7 or later, for sharded pub/sub); the others are found. */
+  readonly cluster?: readonly string[];
+  /**
+   * The certificate to trust under `rediss://`, in PEM, in place of the system's.
+   * @default the system's
+   */
+  readonly ca?: string;
+  /**
+   * What begins the name of every key and channel in Redis, so that others can share it.
+   * @default "slipstream"
+   */
+  readonly prefix?: string;
+  /**
+   * How long Redis may take for a command, in milliseconds; then it counts as out of reach, and
+   * publishers are told so.
+   * @default 5000
+   */
+  readonly timeoutMs?: number;
+  /**
+   * What may wait for Redis at once, in bytes of publications; beyond it publishers get a 503.
+   * @default 67108864
+   */
+  readonly maxPendingBytes?: number;
+  /**
+   * How often the node asks whether it has missed something without noticing, in milliseconds.
+   * @default 30000
+   */
+  readonly checkIntervalMs?: number;
+  /**
+   * How long the members of a node that died stay present, in milliseconds.
+   * @default 60000
+   */
+  readonly presenceTtlMs?: number;
+}
+
+/** The Sentinels of one server, and what it takes to reach both. */
+export interface RedisSentinels {
+  /** Their URLs; `rediss://` for all means TLS to them and to the server. */
+  readonly urls: readonly string[];
+  /** What they call the server. */
+  readonly name: string;
+  /** The server's own user; the Sentinels' is in their URLs. */
+  readonly username?: string;
+  readonly password?: string;
+}
+
 /** Certificate and key in files, which are read again when they change. */
 export interface TlsFiles {
   /** Path of the chain in PEM, the server's own certificate first. */

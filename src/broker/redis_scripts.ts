@@ -1,0 +1,245 @@
+import type { Buffer } from "node:buffer";
+
+/*
+ * Each script is one atomic step of Redis. KEYS[1] is the channel's meta hash; all keys of a call
+ * share a hash tag (`redis_keys.ts`).
+ *
+ * Redis that restarts, or a replica that takes over, may have lost the newest publications: their
+ * offsets would be given a second time, and subscribers would take the new ones for those they
+ * know. Therefore the meta hash names the run of Redis that wrote it, and the first script in
+ * another run begins a new epoch. Offsets go on, and history stays: `p` and `s` say which epoch
+ * was before and with which offset it ended here, so that whoever comes from it is told of the gap
+ * and given what follows, not everything again. INFO costs as much as the rest, so the caller says
+ * which run it believes in, and only a doubt is looked into.
+ *
+ * meta: e epoch, o newest offset, r run, p epoch before, s its last offset here.
+ */
+const OPEN = `
+-- ARGV: [1] the run believed in, [2] an epoch to begin, [3] for how long the meta is kept.
+local function open(...)
+  local meta = redis.call('HMGET', KEYS[1], 'e', 'o', 'r', 'p', 's')
+  local epoch, offset, run = meta[1], tonumber(meta[2] or 0), meta[3]
+  if epoch and run == ARGV[1] then return epoch, offset, run, meta[4], meta[5] end
+  local now = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  if epoch and run == now then return epoch, offset, run, meta[4], meta[5] end
+  if not epoch then
+    -- What is kept without its meta, as after an eviction, has offsets of an unknown history.
+    redis.call('DEL', ...)
+    redis.call('HSET', KEYS[1], 'e', ARGV[2], 'o', 0, 'r', now)
+    redis.call('PEXPIRE', KEYS[1], ARGV[3])
+    return ARGV[2], 0, now, false, false
+  end
+  redis.call('HSET', KEYS[1], 'e', ARGV[2], 'r', now, 'p', epoch, 's', offset)
+  return ARGV[2], offset, now, epoch, offset
+end
+
+local function time()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+`;
+
+// KEYS meta, history or latest, order, channel.
+// ARGV [4] "SPUBLISH" or "PUBLISH", [5] body, [6] how many to keep, [7] for how long, [8] for a
+// latest channel the key.
+const PUBLISH = `${OPEN}
+local epoch, _, run = open(KEYS[2], KEYS[3])
+local offset = redis.call('HINCRBY', KEYS[1], 'o', 1)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local message = struct.pack('>c1dd', 'p', offset, time()) .. epoch .. ARGV[5]
+local keep, ttl, key = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+if keep > 0 and ttl > 0 then
+  if key then
+    redis.call('HSET', KEYS[2], key, message)
+    redis.call('ZADD', KEYS[3], offset, key)
+    local over = redis.call('ZCARD', KEYS[3]) - keep
+    if over > 0 then
+      local oldest = redis.call('ZPOPMIN', KEYS[3], over)
+      for at = 1, #oldest, 2 do redis.call('HDEL', KEYS[2], oldest[at]) end
+    end
+    redis.call('PEXPIRE', KEYS[3], ttl)
+  else
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', keep, string.format('%.0f-0', offset), 'm', message)
+  end
+  redis.call('PEXPIRE', KEYS[2], ttl)
+end
+redis.call(ARGV[4], KEYS[4], message)
+return { offset, epoch, run }
+`;
+
+// KEYS meta, history. ARGV [4] epoch and [5] offset to go on from ("" for the newest), [6] how many,
+// [7] how many are kept, [8] for how long.
+const HISTORY = `${OPEN}
+local epoch, offset, run, before, switched = open(KEYS[2])
+local since, limit, keep = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local expired = time() - tonumber(ARGV[8])
+repeat
+  local page, from = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 64), nil
+  for _, entry in ipairs(page) do
+    if struct.unpack('>d', entry[2][2], 10) > expired then break end
+    from = tonumber(string.match(entry[1], '%d+')) + 1
+  end
+  if from then redis.call('XTRIM', KEYS[2], 'MINID', '=', string.format('%.0f-0', from)) end
+until not from
+-- Redis trims loosely; what it keeps over the size is as good as gone.
+local lowest = math.max(offset - keep, 0)
+local entries
+if ARGV[4] == '' then
+  entries = redis.call('XREVRANGE', KEYS[2], '+', string.format('%.0f-0', lowest + 1), 'COUNT', limit)
+else
+  if ARGV[4] == before then since = math.min(since, tonumber(switched))
+  elseif ARGV[4] ~= epoch then since = 0 end
+  local from = string.format('%.0f-0', math.max(since, lowest) + 1)
+  entries = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', limit)
+end
+local messages = {}
+for at, entry in ipairs(entries) do messages[at] = entry[2][2] end
+return { offset, epoch, run, messages }
+`;
+
+// KEYS meta, latest, order. ARGV [4] how long a key is kept.
+const LATEST = `${OPEN}
+local epoch, offset, run = open(KEYS[2], KEYS[3])
+local expired = time() - tonumber(ARGV[4])
+while true do
+  local key = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
+  if not key then break end
+  local message = redis.call('HGET', KEYS[2], key)
+  if message and struct.unpack('>d', message, 10) > expired then break end
+  redis.call('ZREM', KEYS[3], key)
+  redis.call('HDEL', KEYS[2], key)
+end
+return { offset, epoch, run, redis.call('HVALS', KEYS[2]) }
+`;
+
+// KEYS meta, history or latest, order.
+const CHECK = `${OPEN}
+local epoch, offset, run = open(KEYS[2], KEYS[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return { offset, epoch, run }
+`;
+
+/*
+ * Presence. A member belongs to a node, whose lease in each of its channels it renews; what changes
+ * in one call is told in one message.
+ *
+ * KEYS members, joined, leases, channel. ARGV[1] "SPUBLISH" or "PUBLISH".
+ */
+const PRESENCE = `
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local changes = {}
+
+local function tell(sign, member)
+  changes[#changes + 1] = sign .. struct.pack('>I4', #member) .. member
+end
+
+local function leave(session, member)
+  redis.call('HDEL', KEYS[1], session)
+  redis.call('ZREM', KEYS[2], session)
+  tell('-', member)
+end
+
+local function publish()
+  if #changes > 0 then redis.call(ARGV[1], KEYS[4], 'm' .. table.concat(changes)) end
+end
+
+-- Whoever comes takes out the members of nodes that no longer renew.
+local function sweep()
+  local leases, dead = redis.call('HGETALL', KEYS[3]), {}
+  for at = 1, #leases, 2 do
+    if tonumber(leases[at + 1]) <= now then
+      dead[leases[at]] = true
+      redis.call('HDEL', KEYS[3], leases[at])
+    end
+  end
+  if not next(dead) then return end
+  local members = redis.call('HGETALL', KEYS[1])
+  for at = 1, #members, 2 do
+    if dead[string.sub(members[at + 1], 1, 16)] then leave(members[at], members[at + 1]) end
+  end
+end
+`;
+
+// ARGV [2] node, [3] time of its lease, [4] how many join; a session and a member for each, then
+// the sessions that leave. Returns 0 if Redis knew nothing of the node here.
+const MEMBERS_CHANGE = `${PRESENCE}
+local node, ttl, joins = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+sweep()
+local known = redis.call('HEXISTS', KEYS[3], node)
+local order = clock[1] * 1000000 + clock[2]
+for at = 1, joins do
+  local session, member = ARGV[3 + 2 * at], node .. ARGV[4 + 2 * at]
+  redis.call('HSET', KEYS[1], session, member)
+  if redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', order), session) == 1 then
+    tell('+', member)
+    order = order + 1
+  end
+end
+for at = 5 + 2 * joins, #ARGV do
+  local member = redis.call('HGET', KEYS[1], ARGV[at])
+  -- A session that has moved to another node stays.
+  if member and string.sub(member, 1, 16) == node then leave(ARGV[at], member) end
+end
+if joins > 0 then redis.call('HSET', KEYS[3], node, string.format('%.0f', now + ttl)) end
+for key = 1, 3 do redis.call('PEXPIRE', KEYS[key], 2 * ttl) end
+publish()
+return known
+`;
+
+// ARGV [2] node, [3] time of its lease. Returns 0 if Redis knows nothing of the node here.
+const MEMBERS_RENEW = `${PRESENCE}
+local node, ttl = ARGV[2], tonumber(ARGV[3])
+sweep()
+local known = redis.call('HEXISTS', KEYS[3], node)
+if known == 1 then redis.call('HSET', KEYS[3], node, string.format('%.0f', now + ttl)) end
+for key = 1, 3 do redis.call('PEXPIRE', KEYS[key], 2 * ttl) end
+publish()
+return known
+`;
+
+// ARGV [2] how many at most.
+const MEMBERS_LIST = `${PRESENCE}
+sweep()
+publish()
+local sessions = redis.call('ZRANGE', KEYS[2], 0, ARGV[2] - 1)
+if #sessions == 0 then return {} end
+return redis.call('HMGET', KEYS[1], unpack(sessions))
+`;
+
+const MEMBERS_COUNT = `${PRESENCE}
+sweep()
+publish()
+return redis.call('ZCARD', KEYS[2])
+`;
+
+/** The scripts, as ioredis takes them: it sends the text once, and its hash from then on. */
+export const REDIS_SCRIPTS = {
+  slipPublish: { lua: PUBLISH, numberOfKeys: 4 },
+  slipHistory: { lua: HISTORY, numberOfKeys: 2 },
+  slipLatest: { lua: LATEST, numberOfKeys: 3 },
+  slipCheck: { lua: CHECK, numberOfKeys: 3 },
+  slipMembersChange: { lua: MEMBERS_CHANGE, numberOfKeys: 4 },
+  slipMembersRenew: { lua: MEMBERS_RENEW, numberOfKeys: 4 },
+  slipMembersList: { lua: MEMBERS_LIST, numberOfKeys: 4 },
+  slipMembersCount: { lua: MEMBERS_COUNT, numberOfKeys: 4 },
+} as const;
+
+type Arguments = (string | number | Buffer)[];
+
+/** Newest offset, epoch, and the run of Redis that answered. */
+export type PositionReply = [offset: number, epoch: string, run: string];
+/** The same, and publications (`redis_message.ts`). */
+export type PageReply = [offset: number, epoch: Buffer, run: Buffer, messages: Buffer[]];
+
+/** What a client of ioredis can do with the scripts. Those with bytes in the answer end in Buffer. */
+export interface RedisScripts {
+  slipPublish(...args: Arguments): Promise<PositionReply>;
+  slipHistoryBuffer(...args: Arguments): Promise<PageReply>;
+  slipLatestBuffer(...args: Arguments): Promise<PageReply>;
+  slipCheck(...args: Arguments): Promise<PositionReply>;
+  slipMembersChange(...args: Arguments): Promise<number>;
+  slipMembersRenew(...args: Arguments): Promise<number>;
+  slipMembersListBuffer(...args: Arguments): Promise<Buffer[]>;
+  slipMembersCount(...args: Arguments): Promise<number>;
+}

@@ -1,0 +1,42 @@
+import type { BrokerSink } from "../../src/broker/broker.ts";
+import { RedisBroker } from "../../src/broker/redis_broker.ts";
+import type { RedisOptions } from "../../src/options.ts";
+import { systemClock } from "../../src/policy/clock.ts";
+import { systemRandom } from "../../src/policy/random.ts";
+
+/** Several brokers of one Redis, each as if of a node of its own. */
+export interface RedisNodes {
+  readonly brokers: readonly RedisBroker[];
+  readonly errors: unknown[];
+  /** Resolves once all that was published has been heard of everywhere. */
+  delivered(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startNodes(
+  count: number,
+  redis: RedisOptions,
+  { start = true, sink = SILENT, options = {} as RedisOptions } = {},
+): Promise<RedisNodes> {
+  const errors: unknown[] = [];
+  const brokers = Array.from({ length: count }, () =>
+    new RedisBroker({
+      redis: { ...redis, ...options },
+      clock: systemClock,
+      random: systemRandom,
+      onError: (error) => errors.push(error),
+    }));
+  if (start) await Promise.all(brokers.map((broker) => broker.start(sink)));
+  return {
+    brokers,
+    errors,
+    async delivered() {
+      for (const broker of brokers) await broker.checked();
+    },
+    async close() {
+      for (const broker of brokers) await broker.close();
+    },
+  };
+}
+
+const SILENT: BrokerSink = { publication() {}, interrupted() {} };
