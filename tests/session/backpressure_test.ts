@@ -192,7 +192,7 @@ Deno.test("values wait where another lane has taken the whole budget, and arrive
   const [lane] = client.transport.opened;
   lane!.stalled = true;
   for (let at = 0; at < 100; at++) await node.publish("ticks:a", LONG);
-  for (let at = 0; at < 40; at++) await node.publish("cursors:a", LONG + LONG, `${at}`);
+  for (let at = 0; at < 40; at++) await node.publish("cursors:a", "x".repeat(1500), `${at}`);
   await node.turn();
   lane!.stalled = false;
   await node.turn();

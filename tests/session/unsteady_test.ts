@@ -53,13 +53,13 @@ Deno.test("a client that recovered ahead of live delivery gets nothing twice", a
 
 Deno.test("what waits of a history that is gone is not sent", async () => {
   for (const channel of ["chat:a", "cursors:a"]) {
-    const key = channel === "chat:a" ? undefined : "k";
+    const latest = channel === "cursors:a";
     const [node, broker] = await setUp();
     const client = await subscribed(node, broker, channel);
-    await node.publish(channel, "old", key);
+    await node.publish(channel, "old", latest ? "old" : undefined);
     broker.deliver();
     await broker.restart(channel, (name) => node.store.forget(name));
-    await node.publish(channel, "new", key);
+    await node.publish(channel, "new", latest ? "new" : undefined);
     broker.deliver();
     broker.answer();
     await settle();
@@ -102,5 +102,18 @@ Deno.test("a subscription that cannot be resumed is ended, with the reason", asy
     reason: "The broker is gone",
   });
   assert.deepEqual(await node.hub.members("chat:a"), []);
+  await node.close();
+});
+
+Deno.test("a subscription that never began is asked for anew on the next transport", async () => {
+  const [node, broker] = await setUp();
+  const client = await subscribed(node, broker, "chat:a");
+  client.subscribe("chat:b");
+  client.transport.cut();
+  client.connect(node);
+  const id = client.subscribe("chat:b");
+  await turn(node, broker);
+  const answer = client.take().find((m) => "id" in m && m.id === id);
+  assert.equal(answer?.type, "subscribed");
   await node.close();
 });
