@@ -91,7 +91,9 @@ async function readText(path: string, expected: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
-    throw new TypeError(`${path} must be a readable file with ${expected} in PEM: ${reason(error)}`);
+    throw new TypeError(
+      `${path} must be a readable file with ${expected} in PEM: ${reason(error)}`,
+    );
   }
 }
 
