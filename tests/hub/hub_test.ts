@@ -440,3 +440,18 @@ Deno.test("the values of a latest channel end with their history", async () => {
   for (const each of [recorder, late]) node.hub.unsubscribe("cursors:a", each);
   await node.close();
 });
+
+Deno.test("what was held of a history that is gone does not slip into the new one", async () => {
+  const [node, broker] = await unsteady();
+  const recorder = await subscribe(node, broker);
+  await node.publish("chat:a", "1");
+  broker.lose();
+  await node.publish("chat:a", "2");
+  broker.deliver();
+  await broker.restart("chat:a", (name) => node.store.forget(name));
+  await node.publish("chat:a", "new");
+  await answer(broker);
+  assert.deepEqual(recorder.log, ["1", "2", "gap 0", "1"]);
+  node.hub.unsubscribe("chat:a", recorder);
+  await node.close();
+});
