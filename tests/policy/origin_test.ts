@@ -201,7 +201,7 @@ for (const { name, options, own, target = here, allowed, refused } of cases) {
       assert.deepEqual(policy.decide(origin, target), { allowed: true }, origin);
     }
     for (const [origin, reason] of refused) {
-      assert.deepEqual(policy.decide(origin, target), { allowed: false, reason }, origin);
+      assert.deepEqual(policy.decide(origin, target), { allowed: false, reason }, `${origin}`);
     }
   });
 }

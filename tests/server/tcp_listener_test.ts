@@ -16,7 +16,9 @@ function listener(certificate?: Certificate): TcpListener {
     handler(request, { remoteAddr, listening }) {
       const { pathname } = new URL(request.url);
       if (pathname === "/throw") throw new Error("thrown by the handler");
-      if (pathname !== "/ws") return Response.json({ address: remoteAddr.hostname, current: listening.current });
+      if (pathname !== "/ws") {
+        return Response.json({ address: remoteAddr.hostname, current: listening.current });
+      }
       const { socket, response } = Deno.upgradeWebSocket(request);
       socket.onmessage = ({ data }) => socket.send(data);
       return response;
