@@ -47,6 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Who may use a package that only one part needs. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@peculiar/x509": ["tls"],
+  "cluster-key-slot": ["broker"],
   "hono": ["server"],
   "ioredis": ["broker"],
   "reflect-metadata": ["tls"],

@@ -138,7 +138,9 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
       case "publish":
         return this.#takePublish(message);
       case "presence":
-        if (this.#admit(message.id)) this.#answer(message.id, this.#presence(message));
+        if (this.#admit(message.id)) {
+          this.#answer(message.id, this.#presence(message), message.channel);
+        }
         return;
       case "history":
         if (this.#admit(message.id)) this.#answer(message.id, this.#history(message));
@@ -206,13 +208,25 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     if (id > 0) this.#attachment?.send({ type: "error", id, code, message });
   }
 
-  /** Sends the answer to a command once it is there, by the transport that brought the command. */
-  async #answer(id: number, pending: Promise<ServerMessage | undefined>): Promise<void> {
+  /**
+   * Sends the answer to a command once it is there, by the transport that brought the command. One
+   * about a `channel` that the session is subscribed to goes by the subscription's lane: joins and
+   * leaves must not overtake the members that they change.
+   */
+  async #answer(
+    id: number,
+    pending: Promise<ServerMessage | undefined>,
+    channel?: string,
+  ): Promise<void> {
     const attachment = this.#attachment;
     const message = await this.#finish(id, pending);
-    if (message !== undefined && attachment === this.#attachment) {
-      attachment?.sendEncoded(this.#fitting(id, message));
+    if (message === undefined || attachment === undefined || attachment !== this.#attachment) {
+      return;
     }
+    const encoded = this.#fitting(id, message);
+    const subscription = channel === undefined ? undefined : this.#subscriptions?.get(channel);
+    if (subscription?.begun) subscription.inform(encoded);
+    else attachment.sendEncoded(encoded);
   }
 
   async #finish(
