@@ -59,6 +59,10 @@ export class MemoryPresence implements Presence {
     return Promise.resolve(page);
   }
 
+  count(channel: string): Promise<number> {
+    return Promise.resolve(this.#store.channels.get(channel)?.size ?? 0);
+  }
+
   async close(): Promise<void> {
     if (this.#sink !== undefined) this.#store.sinks.delete(this.#sink);
     for (const [channel, members] of this.#store.channels) {

@@ -1,6 +1,6 @@
 import type { Member } from "../protocol/message.ts";
 
-/** Takes joins and leaves; implemented by the hub. */
+/** Takes joins and leaves in the channels that its node is subscribed to; implemented by the hub. */
 export interface PresenceSink {
   joined(channel: string, member: Member): void;
   left(channel: string, member: Member): void;
@@ -17,5 +17,7 @@ export interface Presence {
   leave(channel: string, session: string): Promise<void>;
   /** At most `limit` members, in order of joining. */
   members(channel: string, limit: number): Promise<readonly Member[]>;
+  /** How many there are, without listing them. */
+  count(channel: string): Promise<number>;
   close(): Promise<void>;
 }

@@ -45,7 +45,15 @@ export interface RedisShardState {
   readonly channels: number;
 }
 
-/** Where presence lies, and how it is heard of: on the sockets of the channels. */
+/** Is told of presence, which is heard of on the sockets of the channels. */
+export interface RedisPresenceListener {
+  /** Joins and leaves in a channel that this node listens to. */
+  events(channel: string, events: readonly RedisPresenceEvent[]): void;
+  /** Redis has come back, perhaps without what it had. */
+  resumed(): void;
+}
+
+/** Where the presence of a channel lies. */
 export interface RedisPlace {
   readonly keys: ChannelKeys;
   readonly server: RedisServer;
@@ -63,7 +71,7 @@ export class RedisBroker implements Broker {
   readonly #servers: readonly RedisServer[];
   readonly #names: readonly string[];
   readonly #shards: Shard[] = [];
-  readonly #presenceListeners = new Set<PresenceListener>();
+  #presence: RedisPresenceListener | undefined;
   #timer: TimerId | undefined;
   #checkDueMs = 0;
   #closed = false;
@@ -87,9 +95,8 @@ export class RedisBroker implements Broker {
     const connecting = this.#servers.map((server) => {
       const subscriptions = new RedisSubscriptions(server, {
         sink,
-        presence: (channel, events) => {
-          for (const listener of this.#presenceListeners) listener(channel, events);
-        },
+        presence: (channel, events) => this.#presence?.events(channel, events),
+        resumed: () => this.#presence?.resumed(),
         requests: this.requests,
         check: (subscription) => this.#check(server, subscription),
         onError,
@@ -227,10 +234,9 @@ export class RedisBroker implements Broker {
     return { keys: this.#keys(channel), server: this.#servers[this.#indexOf(channel)]! };
   }
 
-  /** Tells of joins and leaves in the channels that this node listens to; the result ends that. */
-  onPresence(listener: PresenceListener): () => void {
-    this.#presenceListeners.add(listener);
-    return () => this.#presenceListeners.delete(listener);
+  /** Tells of presence from now on. */
+  listenToPresence(listener: RedisPresenceListener): void {
+    this.#presence = listener;
   }
 
   /** What every script that reads or writes positions begins with. */
@@ -326,8 +332,6 @@ export class RedisBroker implements Broker {
     return this.#shards[this.#indexOf(channel)]!;
   }
 }
-
-type PresenceListener = (channel: string, events: readonly RedisPresenceEvent[]) => void;
 
 interface Shard {
   readonly server: RedisServer;

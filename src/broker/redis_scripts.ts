@@ -198,6 +198,20 @@ publish()
 return known
 `;
 
+// ARGV [2] node, then all its sessions: what Redis has of it besides is left from a call that was
+// given up. Of them it tells as of any that leave.
+const MEMBERS_PRUNE = `${PRESENCE}
+local here = {}
+for at = 3, #ARGV do here[ARGV[at]] = true end
+local members = redis.call('HGETALL', KEYS[1])
+for at = 1, #members, 2 do
+  local session, member = members[at], members[at + 1]
+  if string.sub(member, 1, 16) == ARGV[2] and not here[session] then leave(session, member) end
+end
+publish()
+return 1
+`;
+
 // ARGV [2] how many at most.
 const MEMBERS_LIST = `${PRESENCE}
 sweep()
@@ -221,6 +235,7 @@ export const REDIS_SCRIPTS = {
   slipCheck: { lua: CHECK, numberOfKeys: 3 },
   slipMembersChange: { lua: MEMBERS_CHANGE, numberOfKeys: 4 },
   slipMembersRenew: { lua: MEMBERS_RENEW, numberOfKeys: 4 },
+  slipMembersPrune: { lua: MEMBERS_PRUNE, numberOfKeys: 4 },
   slipMembersList: { lua: MEMBERS_LIST, numberOfKeys: 4 },
   slipMembersCount: { lua: MEMBERS_COUNT, numberOfKeys: 4 },
 } as const;
@@ -240,6 +255,7 @@ export interface RedisScripts {
   slipCheck(...args: Arguments): Promise<PositionReply>;
   slipMembersChange(...args: Arguments): Promise<number>;
   slipMembersRenew(...args: Arguments): Promise<number>;
+  slipMembersPrune(...args: Arguments): Promise<number>;
   slipMembersListBuffer(...args: Arguments): Promise<Buffer[]>;
   slipMembersCount(...args: Arguments): Promise<number>;
 }

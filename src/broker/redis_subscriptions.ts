@@ -13,6 +13,8 @@ import { whenReady } from "./redis_socket.ts";
 export interface RedisSubscriptionsContext {
   readonly sink: BrokerSink;
   readonly presence: (channel: string, events: readonly RedisPresenceEvent[]) => void;
+  /** A socket has come. */
+  readonly resumed: () => void;
   readonly requests: RedisRequests;
   /** Asks for a channel's position, and keeps it from being forgotten. */
   readonly check: (channel: RedisSubscription) => Promise<Position>;
@@ -97,6 +99,7 @@ export class RedisSubscriptions implements RedisServerListener {
       entry.socket === undefined && this.#server.socketOf(name) === socket
     );
     this.#resume(socket, lost).catch(this.#context.onError);
+    this.#context.resumed();
   }
 
   moved(): void {

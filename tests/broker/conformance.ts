@@ -16,6 +16,7 @@ export interface BrokerHarness {
 }
 
 export interface PresenceHarness {
+  /** All are subscribed to the channel "c". */
   readonly nodes: readonly Presence[];
   delivered(): Promise<void>;
   close(): Promise<void>;
@@ -289,6 +290,7 @@ export function testPresence(
     for (const node of [a, b]) {
       assert.deepEqual(await node.members("c", 10), [member("s1"), member("s2")]);
       assert.deepEqual(await node.members("c", 1), [member("s1")]);
+      assert.deepEqual([await node.count("c"), await node.count("other")], [2, 0]);
     }
     for (const log of events) assert.deepEqual(log, ["+c/s1", "+c/s2"]);
     await a.leave("c", "s1");

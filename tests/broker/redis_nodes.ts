@@ -1,4 +1,4 @@
-import type { BrokerSink } from "../../src/broker/broker.ts";
+import type { BrokerSink, Retention } from "../../src/broker/broker.ts";
 import { RedisBroker } from "../../src/broker/redis_broker.ts";
 import type { RedisOptions } from "../../src/options.ts";
 import { systemClock } from "../../src/policy/clock.ts";
@@ -40,3 +40,11 @@ export async function startNodes(
 }
 
 const SILENT: BrokerSink = { publication() {}, interrupted() {} };
+
+export const KEEP: Retention = {
+  historySize: 1000,
+  historyTtlMs: 60_000,
+  latest: false,
+  maxKeys: 100,
+  keyTtlMs: 60_000,
+};
