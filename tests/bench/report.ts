@@ -69,12 +69,12 @@ export function fanOutTable(loads: readonly Load[], fanOuts: FanOuts, reference:
 
 /** A row for each server: memory of an idle session, and what opening one takes. */
 export function sessionsTable(weights: ReadonlyMap<Contender, Sessions>): string {
-  const rows = [["", "KB each", "compacted", "new /s", "CPU ms each"]];
+  const rows = [["", "KB each", "fresh", "new /s", "CPU ms each"]];
   for (const [contender, sessions] of weights) {
     rows.push([
       contender.name,
       sessions.kbEach.toFixed(1),
-      sessions.compactedKbEach.toFixed(1),
+      sessions.freshKbEach.toFixed(1),
       sessions.perSecond.toFixed(0),
       sessions.cpuMsEach.toFixed(2),
     ]);

@@ -13,8 +13,8 @@ let subscribers = 0;
 const kept: unknown[] = [];
 
 /**
- * One WebTransport session on a QUIC connection of its own, as browsers have it, with nothing of
- * HTTP/3 but what the handshake needs.
+ * One WebTransport session on a QUIC connection of its own, with the streams that Chromium opens,
+ * and nothing of HTTP/3 but what the handshake needs.
  */
 export const subscribeWebTransport: Subscribe = async (target, reader) => {
   const index = subscribers++ % ENDPOINTS;
@@ -35,6 +35,10 @@ export const subscribeWebTransport: Subscribe = async (target, reader) => {
   readDatagrams(peer, reader).catch(ended);
   const settings = await peer.createUnidirectionalStream();
   await write(settings, 0x00, encodeFrame(FrameType.SETTINGS, encodeSettings(SETTINGS)));
+  // Chromium's QPACK streams: the decoder's without a byte, the encoder's with a capacity of 0.
+  const decoder = await peer.createUnidirectionalStream();
+  const encoder = await peer.createUnidirectionalStream();
+  await write(encoder, 0x02, 0x20);
   const request = await peer.createBidirectionalStream();
   await write(request.writable, encodeFrame(FrameType.HEADERS, encodeFieldSection(head(target))));
   await request.readable.getReader().read();
@@ -48,7 +52,7 @@ export const subscribeWebTransport: Subscribe = async (target, reader) => {
     ...firstMessages(target).map(encodeClientMessage),
   );
   read(control.readable, heard).catch(ended);
-  kept.push(peer, settings, request, control);
+  kept.push(peer, settings, decoder, encoder, request, control);
   await subscribed.promise;
 };
 
