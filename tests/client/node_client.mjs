@@ -3,10 +3,9 @@
 const { connect } = await import(process.argv[2]);
 const client = connect(process.argv[3]);
 const channel = client.channel("chat:node");
-const received = new Promise((resolve) => {
-  channel.subscribe({ onPublication: ({ data }) => resolve(data) });
-});
-await client.ready;
+const { promise: received, resolve } = deferred();
+// Delivery begins with the next publication once the subscription runs.
+await channel.subscribe({ onPublication: ({ data }) => resolve(data) }).ready;
 await channel.publish({ from: "node" });
 process.stdout.write(JSON.stringify({
   transport: client.transport,
@@ -14,3 +13,10 @@ process.stdout.write(JSON.stringify({
   fallbacks: client.fallbacks,
 }));
 client.close();
+
+/** What `Promise.withResolvers()` is, which Node 20 lacks. */
+function deferred() {
+  let resolve;
+  const promise = new Promise((settle) => resolve = settle);
+  return { promise, resolve };
+}
