@@ -46,8 +46,8 @@ async function bench(): Promise<void> {
   const idle = positive("sessions", options.sessions);
   const sessions = { tcp: idle, quic: Math.ceil(idle / 2) };
 
-  const without = installPeers();
-  const contenders = [...(without === undefined ? PEERS : []), ...OURS].filter((contender) =>
+  const peers = installPeers();
+  const contenders = [...("missing" in peers ? [] : PEERS), ...OURS].filter((contender) =>
     contender.name === REFERENCE || contender.name.includes(options.only ?? "")
   );
 
@@ -68,14 +68,15 @@ async function bench(): Promise<void> {
     weights.set(contender, await idleSessions(contender, sessions[contender.cap]));
   }
 
+  print(`\nDeno ${Deno.version.deno}, Node ${"missing" in peers ? "–" : peers.nodeVersion}`);
   print(
-    `\nFan-out of 64 B payloads to ${subscribers.tcp} subscribers, WebTransport ` +
+    `Fan-out of 64 B payloads to ${subscribers.tcp} subscribers, WebTransport ` +
       `${subscribers.quic}; medians of ${rounds} rounds of ${seconds} s`,
   );
   print(fanOutTable(LOADS, fanOuts, REFERENCE));
   print(`\nIdle sessions: ${sessions.tcp}, WebTransport ${sessions.quic}`);
   print(sessionsTable(weights));
-  if (without !== undefined) print(`\nNo ratios: ${without}`);
+  if ("missing" in peers) print(`\nNo ratios: ${peers.missing}`);
   print("\nTargets");
   for (const target of targets(LOADS, fanOuts, weights, REFERENCE)) print(targetLine(target));
 }

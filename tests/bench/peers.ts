@@ -4,18 +4,25 @@ import { fileURLToPath } from "node:url";
 
 const folder = fileURLToPath(new URL("peers/", import.meta.url));
 
-/** Installs the servers that we compare with; `undefined`, or why they cannot take part. */
-export function installPeers(): string | undefined {
-  if (spawnSync("node", ["--version"]).status !== 0) return "node was not found on the PATH";
+/** What the peers run on, or why they cannot take part. */
+export type Peers = { readonly nodeVersion: string } | { readonly missing: string };
+
+/** Installs the servers that we compare with, unless they are there. */
+export function installPeers(): Peers {
+  // Where there is no Node, Deno answers in its place, and would be compared with itself.
+  const nodeVersion = spawnSync("node", ["--version"], { encoding: "utf8" }).stdout?.trim() ?? "";
+  if (!nodeVersion.startsWith("v")) return { missing: "node was not found on the PATH" };
   if (existsSync(`${folder}node_modules/ws`) && existsSync(`${folder}node_modules/socket.io`)) {
-    return undefined;
+    return { nodeVersion };
   }
   const npm = spawnSync("npm", ["install", "--no-package-lock", "--no-audit", "--no-fund"], {
     cwd: folder,
     encoding: "utf8",
   });
-  if (npm.status === 0) return undefined;
-  return npm.error
-    ? `npm could not be run: ${npm.error.message}`
-    : `npm install failed: ${npm.stderr.trim()}`;
+  if (npm.status === 0) return { nodeVersion };
+  return {
+    missing: npm.error
+      ? `npm could not be run: ${npm.error.message}`
+      : `npm install failed: ${npm.stderr.trim()}`,
+  };
 }
