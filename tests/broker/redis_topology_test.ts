@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { Cluster } from "ioredis";
+import { ChannelKeys } from "../../src/broker/redis_keys.ts";
+import { RedisBroker } from "../../src/broker/redis_broker.ts";
+import { shardOf } from "../../src/broker/redis_shards.ts";
+import { systemClock } from "../../src/policy/clock.ts";
+import { systemRandom } from "../../src/policy/random.ts";
+import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
+import { until } from "../until.ts";
+import { testBroker } from "./conformance.ts";
+import { KEEP, startNodes } from "./redis_nodes.ts";
+import { TestRedis } from "./redis_server.ts";
+import { Watch } from "./redis_watch.ts";
+
+testBroker("RedisBroker over a Cluster", async (count) => {
+  const servers = await startCluster();
+  const cluster = servers.map(({ url }) => url);
+  const nodes = await startNodes(count, { cluster }, { start: false });
+  return {
+    nodes: nodes.brokers,
+    delivered: () => nodes.delivered(),
+    advance: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
+    async forget(channel: string) {
+      const { meta, history, latest, order } = new ChannelKeys("slipstream", channel);
+      await withCluster(servers, (client) => client.del(meta, history, latest, order));
+    },
+    async close() {
+      await nodes.close();
+      for (const server of servers) await server.stop();
+    },
+  };
+});
+
+Deno.test("Cluster: a slot that moves under load loses nothing unsaid", async () => {
+  const servers = await startCluster();
+  const watch = await Watch.start(2, { cluster: servers.map(({ url }) => url), timeoutMs: 500 });
+  const stop = watch.load();
+  await until(() => watch.kept.length > 50, "load");
+  const key = new ChannelKeys("slipstream", "c").meta;
+  const slot = await servers[0]!.ask((client) => client.cluster("KEYSLOT", key));
+  await moveSlot(servers, slot);
+  await watch.recovered(1);
+  await stop();
+  await watch.recovered();
+  assert(watch.account().kept > 50);
+  await watch.close();
+  for (const server of servers) await server.stop();
+});
+
+Deno.test("Sentinel: a replica takes over under load, and nothing is lost unsaid", async () => {
+  const master = await TestRedis.start();
+  const replica = await TestRedis.start(["--replicaof", "127.0.0.1", `${master.port}`]);
+  await replica.ask(async (client) => {
+    while (!(await client.info("replication")).includes("master_link_status:up"));
+  });
+  const config = `port {port}
+    bind 127.0.0.1
+    sentinel monitor game 127.0.0.1 ${master.port} 1
+    sentinel down-after-milliseconds game 300
+    sentinel failover-timeout game 2000`;
+  const sentinel = await TestRedis.start(["--sentinel"], config);
+  await sentinel.ask(async (client) => {
+    while (!`${await client.call("SENTINEL", "replicas", "game")}`.includes(`${replica.port}`)) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  });
+  const watch = await Watch.start(2, {
+    sentinels: { urls: [sentinel.url], name: "game" },
+    timeoutMs: 500,
+  });
+  const stop = watch.load();
+  await until(() => watch.kept.length > 50, "load");
+  await master.kill();
+  await watch.recovered(1);
+  await stop();
+  await watch.recovered();
+  const account = watch.account();
+  assert(account.refused > 0 && account.gaps >= 2, JSON.stringify(account));
+  await watch.close();
+  for (const server of [sentinel, replica, master]) await server.stop();
+});
+
+Deno.test("TLS: a server is reached by a certificate that is trusted, and by no other", async () => {
+  const { certPem, keyPem } = await createDevelopmentCertificate();
+  const folder = await Deno.makeTempDir({ prefix: "slipstream_tls_" });
+  await Deno.writeTextFile(`${folder}/cert.pem`, certPem);
+  await Deno.writeTextFile(`${folder}/key.pem`, keyPem);
+  const redis = await TestRedis.start([
+    ...["--port", "0", "--tls-port", "{port}", "--tls-auth-clients", "no"],
+    ...["--tls-cert-file", `${folder}/cert.pem`, "--tls-key-file", `${folder}/key.pem`],
+    ...["--tls-ca-cert-file", `${folder}/cert.pem`],
+  ]);
+  const url = `rediss://localhost:${redis.port}`;
+  const broker = open({ url, ca: certPem, timeoutMs: 5000 });
+  await broker.start(SINK);
+  assert.equal((await broker.publish(PUBLICATION, KEEP)).offset, 1);
+  await broker.close();
+  await assert.rejects(
+    open({ url, timeoutMs: 1000 }).start(SINK),
+    /Redis is out of reach|no answer/,
+  );
+  await redis.stop();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("ACL: a user with just these rights suffices, and a wrong password is told", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "slipstream_acl_" });
+  await Deno.writeTextFile(
+    `${folder}/users.acl`,
+    `user default off
+user node on >p@ss/word ~slipstream:* &slipstream:* -@all +@hash +@sortedset +@stream +@scripting +@pubsub +@connection +info +time +del +pexpire
+`,
+  );
+  const redis = await TestRedis.start(["--aclfile", `${folder}/users.acl`]);
+  const at = (password: string) => `redis://node:${password}@127.0.0.1:${redis.port}/0`;
+  const nodes = await startNodes(1, { url: at(encodeURIComponent("p@ss/word")) });
+  const [broker] = nodes.brokers;
+  await broker!.subscribe("c", KEEP);
+  assert.equal((await broker!.publish(PUBLICATION, KEEP)).offset, 1);
+  await broker!.latest("l", { ...KEEP, latest: true });
+  assert.equal((await broker!.history("c", KEEP, { limit: 9 })).publications.length, 1);
+  await nodes.close();
+  assert.deepEqual(nodes.errors, []);
+  await assert.rejects(open({ url: at("wrong"), timeoutMs: 2000 }).start(SINK), /WRONGPASS/);
+  await redis.stop();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("several servers share channels evenly, and a server more moves its share alone", () => {
+  const names = ["10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379", "10.0.0.4:6379"];
+  const counts = [0, 0, 0, 0];
+  let moved = 0;
+  for (let at = 0; at < 10_000; at++) {
+    const channel = `chat:${at}`;
+    const shard = shardOf(names, channel);
+    counts[shard]!++;
+    const three = shardOf(names.slice(0, 3), channel);
+    if (three !== shard) {
+      moved++;
+      assert.equal(shard, 3);
+    }
+  }
+  for (const count of counts) assert(count > 2300 && count < 2700, `${counts}`);
+  assert.equal(moved, counts[3]);
+});
+
+Deno.test("options that name no Redis, or two, are refused without telling a password", () => {
+  assert.throws(() => open({}), /Redis needs one of url, urls, sentinels and cluster: 0 given/);
+  assert.throws(() => open({ url: "redis://a", urls: ["redis://b"] }), /: 2 given/);
+  assert.throws(
+    () => open({ url: "http://user:secret@host" }),
+    /A Redis URL must be .*: "http:\/\/…@host"/,
+  );
+});
+
+const SINK = { publication() {}, interrupted() {} };
+const PUBLICATION = {
+  channel: "c",
+  data: { format: "json", bytes: new TextEncoder().encode("1") },
+} as const;
+
+function open(redis: ConstructorParameters<typeof RedisBroker>[0]["redis"]): RedisBroker {
+  return new RedisBroker({ redis, clock: systemClock, random: systemRandom, onError() {} });
+}
+
+/** Three masters that share the slots, without replicas. */
+async function startCluster(): Promise<TestRedis[]> {
+  const options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+  const servers = await Promise.all([0, 1, 2].map(() => TestRedis.start(options)));
+  const third = Math.ceil(16_384 / 3);
+  for (const [at, server] of servers.entries()) {
+    await server.ask(async (client) => {
+      const last = Math.min((at + 1) * third, 16_384) - 1;
+      await client.call("CLUSTER", "ADDSLOTSRANGE", at * third, last);
+      await client.call("CLUSTER", "SET-CONFIG-EPOCH", at + 1);
+      if (at > 0) await client.call("CLUSTER", "MEET", "127.0.0.1", servers[0]!.port);
+    });
+  }
+  for (const server of servers) {
+    await server.ask(async (client) => {
+      for (;;) {
+        const info = `${await client.call("CLUSTER", "INFO")}`;
+        if (/cluster_state:ok/.test(info) && /cluster_known_nodes:3/.test(info)) break;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    });
+  }
+  return servers;
+}
+
+/** Moves a slot from the server that has it to another, as `redis-cli --cluster reshard` does. */
+async function moveSlot(servers: readonly TestRedis[], slot: number): Promise<void> {
+  const from = Math.floor(slot / Math.ceil(16_384 / 3));
+  const to = (from + 1) % 3;
+  const ids = await Promise.all(
+    servers.map((server) =>
+      server.ask(async (client) => `${await client.call("CLUSTER", "MYID")}`)
+    ),
+  );
+  const set = (at: number, ...args: string[]) =>
+    servers[at]!.ask((client) => client.call("CLUSTER", "SETSLOT", slot, ...args));
+  await set(to, "IMPORTING", ids[from]!);
+  await set(from, "MIGRATING", ids[to]!);
+  await servers[from]!.ask(async (client) => {
+    for (;;) {
+      const keys = await client.call("CLUSTER", "GETKEYSINSLOT", slot, 100) as string[];
+      if (keys.length === 0) break;
+      const { port } = servers[to]!;
+      await client.call("MIGRATE", "127.0.0.1", port, "", 0, 5000, "KEYS", ...keys);
+    }
+  });
+  await set(to, "NODE", ids[to]!);
+  for (const at of servers.keys()) if (at !== to) await set(at, "NODE", ids[to]!);
+}
+
+async function withCluster<T>(
+  servers: readonly TestRedis[],
+  body: (client: Cluster) => Promise<T>,
+): Promise<T> {
+  const client = new Cluster(servers.map(({ port }) => ({ host: "127.0.0.1", port })), {
+    redisOptions: { disableClientInfo: true },
+  });
+  try {
+    return await body(client);
+  } finally {
+    client.disconnect();
+    await until(() => client.status === "end");
+  }
+}
