@@ -7,14 +7,13 @@ export function encodeBase64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-/** The bytes of a base64 text, or `undefined` if it is none. */
-export function decodeBase64(text: string): Uint8Array | undefined {
-  let decoded: string;
-  try {
-    decoded = atob(text);
-  } catch {
-    return undefined;
-  }
+/**
+ * The bytes of a base64 text.
+ *
+ * @throws {DOMException} If it is none.
+ */
+export function decodeBase64(text: string): Uint8Array {
+  const decoded = atob(text);
   const bytes = new Uint8Array(decoded.length);
   for (let index = 0; index < decoded.length; index++) bytes[index] = decoded.charCodeAt(index);
   return bytes;

@@ -24,7 +24,7 @@ export class BinaryReader {
 
   byte(): number {
     const value = this.#bytes[this.#at];
-    if (value === undefined) throw this.#truncated();
+    if (value === undefined) throw this.#ended();
     this.#at++;
     return value;
   }
@@ -42,7 +42,7 @@ export class BinaryReader {
 
   varint(): number {
     const decoded = decodeVarint(this.#bytes, this.#at);
-    if (decoded === undefined) throw this.#truncated();
+    if (decoded === undefined) throw this.#ended();
     if (decoded.value > MAX_VARINT) {
       throw this.#unexpected("a number up to 2^53 - 1", decoded.value);
     }
@@ -58,7 +58,6 @@ export class BinaryReader {
   }
 
   string(): string {
-    const start = this.#at;
     const bytes = this.#take(this.varint());
     if (bytes.length <= SHORT && isAscii(bytes)) {
       return String.fromCharCode.apply(null, bytes as unknown as number[]);
@@ -66,10 +65,7 @@ export class BinaryReader {
     try {
       return decoder.decode(bytes);
     } catch {
-      throw new ProtocolError(
-        `UTF-8 was expected in a message of type ${hex(this.type)}: ` +
-          `invalid bytes in the string at byte ${start}`,
-      );
+      throw this.#unexpected("UTF-8", "other bytes");
     }
   }
 
@@ -103,11 +99,7 @@ export class BinaryReader {
   /** Throws if bytes are left. */
   end(): void {
     const left = this.#bytes.length - this.#at;
-    if (left > 0) {
-      throw new ProtocolError(
-        `The end of a message of type ${hex(this.type)} was expected: ${left} more bytes`,
-      );
-    }
+    if (left > 0) throw this.#unexpected("its end", `${left} more bytes`);
   }
 
   #format(format: number): Payload["format"] {
@@ -118,24 +110,20 @@ export class BinaryReader {
 
   #take(length: number): Uint8Array {
     const end = this.#at + length;
-    if (end > this.#bytes.length) throw this.#truncated();
+    if (end > this.#bytes.length) throw this.#ended();
     const bytes = this.#bytes.subarray(this.#at, end);
     this.#at = end;
     return bytes;
   }
 
-  #truncated(): ProtocolError {
-    return new ProtocolError(
-      this.#bytes.length === 0
-        ? "A message was expected: 0 bytes"
-        : `A whole message of type ${hex(this.#bytes[0]!)} was expected: ` +
-          `it ends after ${this.#bytes.length} bytes`,
-    );
+  #ended(): ProtocolError {
+    return this.#unexpected("more", `${this.#bytes.length} bytes in all`);
   }
 
-  #unexpected(expected: string, value: number): ProtocolError {
+  #unexpected(expected: string, found: unknown): ProtocolError {
+    const type = hex(this.#bytes[0] ?? 0);
     return new ProtocolError(
-      `A message of type ${hex(this.type)} needs ${expected} before byte ${this.#at}: ${value}`,
+      `A message of type ${type} needs ${expected} at byte ${this.#at}: ${found}`,
     );
   }
 }

@@ -7,8 +7,9 @@
  * arrives as `binary`. The empty payload of a removal is left out. Numbers that a double cannot
  * hold reach the other side as the nearest double when a client publishes them in this dialect.
  *
- * The decoders throw a {@linkcode ProtocolError} for whatever is not exactly one message. A
- * client's message may have no other fields; a server's may, for the sake of older clients.
+ * The decoders throw a {@linkcode ProtocolError} for whatever is not exactly one message. Of a
+ * client's message every field is checked, and there may be no others; a server's is trusted to mean
+ * what it says, and may have others for the sake of older clients.
  *
  * @module
  */

@@ -1,13 +1,8 @@
-import { type JsonFields, parseMessage, unknownType } from "./json_fields.ts";
+import { CLIENT_SHAPES } from "./client_shapes.ts";
 import { withData, withPayload } from "./json_payload.ts";
-import type {
-  ClientMessage,
-  Connect,
-  HistoryQuery,
-  Publish,
-  Resume,
-  Subscribe,
-} from "./message.ts";
+import { type JsonKind, readMessage, unknownType } from "./json_reader.ts";
+import type { ClientMessage } from "./message.ts";
+import { type Fields, readFields } from "./shape.ts";
 
 /** One line of JSON text. */
 export function encodeClientMessage(message: ClientMessage): string {
@@ -32,90 +27,22 @@ export function encodeClientMessage(message: ClientMessage): string {
 
 /** @throws {ProtocolError} If `text` is not exactly one message. */
 export function decodeClientMessage(text: string): ClientMessage {
-  const { type, fields } = parseMessage(text);
-  const message = readMessage(type, fields);
-  fields.end();
-  return message;
+  const { type, reader } = readMessage(text);
+  const message = readFields({ type }, fieldsOf(type), reader);
+  reader.end();
+  return message as ClientMessage;
 }
 
-function readMessage(type: string, fields: JsonFields): ClientMessage {
-  switch (type) {
-    case "connect":
-      return readConnect(fields);
-    case "subscribe":
-      return readSubscribe(fields);
-    case "unsubscribe":
-    case "presence":
-      return { type, id: fields.positive("id"), channel: fields.string("channel") };
-    case "publish":
-      return readPublish(fields);
-    case "history":
-      return readHistoryQuery(fields);
-    case "rpc":
-      return {
-        type,
-        id: fields.positive("id"),
-        method: fields.string("method"),
-        data: fields.payload("data"),
-      };
-    case "ping":
-    case "pong":
-      return { type, id: fields.integer("id") };
-    case "leave":
-      return { type };
-    default:
-      throw unknownType(type);
-  }
+function fieldsOf(type: string): Fields<JsonKind> {
+  if (type === "publish") return PUBLISH;
+  if (!Object.hasOwn(CLIENT_SHAPES, type)) throw unknownType(type);
+  return CLIENT_SHAPES[type as keyof typeof CLIENT_SHAPES][1];
 }
 
-function readConnect(fields: JsonFields): Connect {
-  return {
-    type: "connect",
-    id: fields.positive("id"),
-    ...(fields.has("info") || fields.has("info64") ? { info: fields.payload("info") } : {}),
-    ...(fields.has("resume") ? { resume: readResume(fields.object("resume")) } : {}),
-  };
-}
-
-function readResume(fields: JsonFields): Resume {
-  return {
-    session: fields.string("session"),
-    ticket: fields.string("ticket"),
-    positions: fields.array("positions").map((position) => ({
-      channel: position.string("channel"),
-      epoch: position.string("epoch"),
-      offset: position.integer("offset"),
-    })),
-  };
-}
-
-function readSubscribe(fields: JsonFields): Subscribe {
-  return {
-    type: "subscribe",
-    id: fields.positive("id"),
-    channel: fields.string("channel"),
-    ...(fields.has("position") ? { position: fields.position("position") } : {}),
-  };
-}
-
-function readHistoryQuery(fields: JsonFields): HistoryQuery {
-  return {
-    type: "history",
-    id: fields.positive("id"),
-    channel: fields.string("channel"),
-    limit: fields.integer("limit"),
-    ...(fields.has("since") ? { since: fields.position("since") } : {}),
-  };
-}
-
-function readPublish(fields: JsonFields): Publish {
-  const removed = fields.has("removed") && fields.bool("removed");
-  return {
-    type: "publish",
-    id: fields.integer("id"),
-    channel: fields.string("channel"),
-    ...(fields.has("key") ? { key: fields.string("key") } : {}),
-    ...(removed ? { removed } : {}),
-    data: fields.data(removed),
-  };
-}
+const PUBLISH = {
+  id: "varint",
+  channel: "string",
+  key: "string?",
+  removed: "removed",
+  data: "data",
+} as const;

@@ -1,81 +1,28 @@
-import { type JsonFields, parseMessage, unknownType } from "./json_fields.ts";
+import { decodeBase64 } from "./base64.ts";
 import { withData, withField, withPayload } from "./json_payload.ts";
-import type {
-  Connected,
-  History,
-  Member,
-  Publication,
-  ServerMessage,
-  Subscribed,
-} from "./message.ts";
+import type { Member, Publication, ServerMessage } from "./message.ts";
 import { ProtocolError } from "./protocol_error.ts";
+import { SERVER_SHAPES } from "./server_shapes.ts";
 
 /** One line of JSON text, in UTF-8. */
 export function encodeServerMessage(message: ServerMessage): Uint8Array {
   return encoder.encode(stringify(message));
 }
 
-/** @throws {ProtocolError} If `text` is not exactly one message. */
+/**
+ * Takes the server at its word: all fields that a message needs must be there and payloads must be
+ * payloads, but other values are not looked at, and what a newer server adds stays.
+ *
+ * @throws {ProtocolError} If `text` is not exactly one message.
+ */
 export function decodeServerMessage(text: string): ServerMessage {
-  const { type, fields } = parseMessage(text);
-  switch (type) {
-    case "publication":
-      return { type, ...readPublication(fields, fields.string("channel")) };
-    case "connected":
-      return readConnected(fields);
-    case "subscribed":
-      return readSubscribed(fields);
-    case "unsubscribed":
-      return {
-        type,
-        id: fields.integer("id"),
-        channel: fields.string("channel"),
-        code: fields.integer("code"),
-        reason: fields.string("reason"),
-      };
-    case "published":
-      return { type, id: fields.integer("id"), position: fields.position("position") };
-    case "members":
-      return {
-        type,
-        id: fields.integer("id"),
-        channel: fields.string("channel"),
-        members: fields.array("members").map(readMember),
-      };
-    case "history":
-      return readHistory(fields);
-    case "result":
-      return { type, id: fields.integer("id"), data: fields.payload("data") };
-    case "error":
-      return {
-        type,
-        id: fields.integer("id"),
-        code: fields.integer("code"),
-        message: fields.string("message"),
-      };
-    case "gap":
-      return {
-        type,
-        channel: fields.string("channel"),
-        position: fields.position("position"),
-        ...(fields.has("missed") ? { missed: fields.integer("missed") } : {}),
-      };
-    case "join":
-    case "leave":
-      return {
-        type,
-        channel: fields.string("channel"),
-        member: readMember(fields.object("member")),
-      };
-    case "ping":
-    case "pong":
-      return { type, id: fields.integer("id") };
-    case "drain":
-      return { type, delayMs: fields.integer("delayMs") };
-    case "close":
-      return { type, code: fields.integer("code"), reason: fields.string("reason") };
-    default:
-      throw unknownType(type);
+  try {
+    const message: Parsed = JSON.parse(text);
+    revivePayloads(message);
+    check(message);
+    return message as unknown as ServerMessage;
+  } catch {
+    throw new ProtocolError(`A message of a server was expected: ${text.slice(0, 60)}`);
   }
 }
 
@@ -117,71 +64,62 @@ function stringifyHistoryItem(publication: Publication): string {
   return withData(JSON.stringify(rest), publication.removed === true, data);
 }
 
-function readPublication(fields: JsonFields, channel: string): Publication {
-  const removed = fields.has("removed") && fields.bool("removed");
-  return {
-    channel,
-    offset: fields.integer("offset"),
-    time: fields.integer("time"),
-    ...(fields.has("key") ? { key: fields.string("key") } : {}),
-    ...(removed ? { removed } : {}),
-    ...(fields.has("publisher") ? { publisher: fields.string("publisher") } : {}),
-    data: fields.data(removed),
-  };
-}
-
-function readHistory(fields: JsonFields): History {
-  const channel = fields.string("channel");
-  return {
-    type: "history",
-    id: fields.integer("id"),
-    channel,
-    publications: fields.array("publications").map((item) => readPublication(item, channel)),
-    position: fields.position("position"),
-    complete: fields.bool("complete"),
-  };
-}
-
 function stringifyMember(member: Member): string {
   const head = JSON.stringify({ session: member.session });
   return member.info === undefined ? head : withPayload(head, "info", member.info);
 }
 
-function readMember(fields: JsonFields): Member {
-  return {
-    session: fields.string("session"),
-    ...(fields.has("info") || fields.has("info64") ? { info: fields.payload("info") } : {}),
-  };
-}
+/** What JSON.parse() made; wherever it is something else than it should be, something throws. */
+type Parsed = Record<string, unknown>;
 
-function readConnected(fields: JsonFields): Connected {
-  return {
-    type: "connected",
-    id: fields.integer("id"),
-    session: fields.string("session"),
-    ticket: fields.string("ticket"),
-    resumed: fields.bool("resumed"),
-    resumeWindowMs: fields.integer("resumeWindowMs"),
-    pingIntervalMs: fields.integer("pingIntervalMs"),
-    pingMisses: fields.integer("pingMisses"),
-    reconnectSpreadMs: fields.integer("reconnectSpreadMs"),
-    maxMessageBytes: fields.integer("maxMessageBytes"),
-  };
-}
-
-function readSubscribed(fields: JsonFields): Subscribed {
-  const delivery = fields.string("delivery");
-  if (delivery !== "ordered" && delivery !== "latest") {
-    throw new ProtocolError(`"delivery" must be "ordered" or "latest": "${delivery}"`);
+function check(message: Parsed): void {
+  const [, fields] = SERVER_SHAPES[message.type as ServerMessage["type"]];
+  for (const [name, kind] of Object.entries<string>(fields)) {
+    if (!kind.endsWith("?")) need(message, name);
   }
-  return {
-    type: "subscribed",
-    id: fields.integer("id"),
-    channel: fields.string("channel"),
-    delivery,
-    recovered: fields.bool("recovered"),
-    position: fields.position("position"),
-  };
+}
+
+function need(parent: Parsed, name: string): void {
+  if (parent[name] === undefined || parent[name] === null) throw new TypeError(name);
+}
+
+function revivePayloads(message: Parsed): void {
+  switch (message.type) {
+    case "publication":
+      return revivePublication(message, message.channel);
+    case "history":
+      for (const item of message.publications as Parsed[]) revivePublication(item, message.channel);
+      return;
+    case "members":
+      return (message.members as Parsed[]).forEach(reviveMember);
+    case "join":
+    case "leave":
+      return reviveMember(message.member as Parsed);
+    case "result":
+      return revivePayload(message, "data");
+  }
+}
+
+function revivePublication(publication: Parsed, channel: unknown): void {
+  publication.channel = channel;
+  revivePayload(publication, "data");
+  // The empty payload of a removal was left out.
+  if (publication.removed) publication.data ??= { format: "json", bytes: new Uint8Array(0) };
+  for (const name of ["channel", "offset", "time", "data"]) need(publication, name);
+}
+
+function reviveMember(member: Parsed): void {
+  revivePayload(member, "info");
+}
+
+function revivePayload(parent: Parsed, name: string): void {
+  const base64 = parent[`${name}64`];
+  if (base64 !== undefined) {
+    parent[name] = { format: "binary", bytes: decodeBase64(base64 as string) };
+    delete parent[`${name}64`];
+  } else if (parent[name] !== undefined) {
+    parent[name] = { format: "json", bytes: encoder.encode(JSON.stringify(parent[name])) };
+  }
 }
 
 const encoder = new TextEncoder();

@@ -102,7 +102,7 @@ const SERVER_VECTORS: [ServerMessage, string][] = [
       position: pos(7),
       recovered: true,
     },
-    "08 12 01 0161 03 0165 07",
+    "09 12 01 0161 01 01 0165 07",
   ],
   [{ type: "gap", channel: "a", position: pos(7) }, "06 19 0161 0165 07"],
   [{ type: "gap", channel: "a", position: pos(7), missed: 2 }, "07 19 0161 0165 07 02"],
@@ -129,22 +129,26 @@ for (const [message, hex] of SERVER_VECTORS) {
 }
 
 const MALFORMED: [what: string, hex: string, error: RegExp][] = [
-  ["nothing", "", /A message was expected: 0 bytes/],
+  ["nothing", "", /needs more at byte 0: 0 bytes in all/],
   ["an unknown type", "7f", /known message type was expected: 0x7f/],
   ["a server's type", "10 0161 00 01 00 31", /known message type was expected: 0x10/],
-  ["a missing field", "02 01", /whole message of type 0x02 was expected: it ends after 2 bytes/],
-  ["half a varint", "08 40", /it ends after 2 bytes/],
-  ["a string that is longer than the message", "02 01 05 61", /it ends after 4 bytes/],
+  ["a missing field", "02 01", /A message of type 0x02 needs more at byte 2: 2 bytes in all/],
+  ["half a varint", "08 40", /needs more at byte 1: 2 bytes in all/],
+  [
+    "a string that is longer than the message",
+    "02 01 05 61",
+    /needs more at byte 3: 4 bytes in all/,
+  ],
   ["a string of 2^62 bytes", "02 01 ffffffffffffffff 61", /up to 2\^53 - 1/],
-  ["bad UTF-8", "02 01 01 ff", /UTF-8 was expected/],
-  ["an overlong UTF-8 form", "02 01 02 c080", /UTF-8 was expected/],
-  ["trailing bytes", "08 01 00", /end of a message of type 0x08 was expected: 1 more bytes/],
-  ["id 0", "03 00 0161", /an id above 0 before byte 2: 0/],
-  ["an unknown flag", "04 01 0161 04 01", /flags within 0x03 before byte 5: 4/],
-  ["an unknown payload format", "07 01 0161 03", /payload format 1 or 2 before byte 5: 3/],
+  ["bad UTF-8", "02 01 01 ff", /needs UTF-8/],
+  ["an overlong UTF-8 form", "02 01 02 c080", /needs UTF-8/],
+  ["trailing bytes", "08 01 00", /A message of type 0x08 needs its end at byte 2: 1 more bytes/],
+  ["id 0", "03 00 0161", /an id above 0 at byte 2: 0/],
+  ["an unknown flag", "04 01 0161 04 01", /flags within 0x03 at byte 5: 4/],
+  ["an unknown payload format", "07 01 0161 03", /payload format 1 or 2 at byte 5: 3/],
   ["a bool of 2", "01 01 00 02", /flags within 0x01/],
   ["a removal with data", "04 01 0161 03 016b 01 31", /A removal has no data: 1 bytes/],
-  ["half a position", "02 01 0161 0165", /it ends after 6 bytes/],
+  ["half a position", "02 01 0161 0165", /needs more at byte 6: 6 bytes in all/],
 ];
 
 for (const [what, hex, error] of MALFORMED) {

@@ -145,7 +145,7 @@ const MALFORMED: [what: string, text: string, error: RegExp][] = [
   [
     "no data",
     '{"type":"publish","id":1,"channel":"a"}',
-    /publish needs "data" or "data64": neither is there/,
+    /"data" of publish must be there, or "data64" in its place: nothing/,
   ],
   [
     "bad base64",
@@ -193,8 +193,31 @@ Deno.test("data nested as deep as a message is long throws nothing but a Protoco
 });
 
 Deno.test("decodeServerMessage() tolerates fields of a newer server", () => {
-  assert.deepEqual(decodeServerMessage('{"type":"ping","id":1,"more":2}'), { type: "ping", id: 1 });
+  const message = decodeServerMessage('{"type":"ping","id":1,"more":2}');
+  assert(message.type === "ping" && message.id === 1);
 });
+
+const NO_SERVER_MESSAGE: [what: string, text: string][] = [
+  ["no JSON", "hello"],
+  ["null", "null"],
+  ["an unknown type", '{"type":"shout"}'],
+  ["a type of the prototype", '{"type":"toString"}'],
+  ["a missing field", '{"type":"published","id":1}'],
+  ["a field that is null", '{"type":"published","id":1,"position":null}'],
+  ["no data", '{"type":"result","id":1}'],
+  ["bad base64", '{"type":"result","id":1,"data64":"*"}'],
+  ["publications that are none", '{"type":"history","id":1,"channel":"a","publications":[1]}'],
+];
+
+for (const [what, text] of NO_SERVER_MESSAGE) {
+  Deno.test(`decodeServerMessage() rejects ${what}`, () => {
+    assert.throws(() => decodeServerMessage(text), (thrown) => {
+      assert(thrown instanceof ProtocolError);
+      assert.equal(thrown.message, `A message of a server was expected: ${text}`);
+      return true;
+    });
+  });
+}
 
 Deno.test("arbitrary JSON throws nothing but a ProtocolError", () => {
   const types = [

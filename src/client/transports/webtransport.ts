@@ -183,7 +183,5 @@ function closeQuietly(session: WebTransport, closeCode: number, reason: string):
 }
 
 function certificateHash(hash: string): WebTransportHash {
-  const value = decodeBase64(hash);
-  if (value === undefined) throw new Error(`A certificate hash in base64 was expected: ${hash}`);
-  return { algorithm: "sha-256", value: value as BufferSource };
+  return { algorithm: "sha-256", value: decodeBase64(hash) as BufferSource };
 }

@@ -1,0 +1,26 @@
+import type { ClientMessage } from "./message.ts";
+import type { Shapes } from "./shape.ts";
+
+/** What a client's messages are made of; `?`: there if more of the message follows. */
+export type ClientKind =
+  | "positive"
+  | "varint"
+  | "string"
+  | "payload"
+  | "trailingPayload"
+  | "position?"
+  | "resume";
+
+/** Every message of a client. Each dialect lays out `publish` by itself. */
+export const CLIENT_SHAPES = {
+  connect: [0x01, { id: "positive", info: "payload", resume: "resume" }],
+  subscribe: [0x02, { id: "positive", channel: "string", position: "position?" }],
+  unsubscribe: [0x03, { id: "positive", channel: "string" }],
+  publish: [0x04, {}],
+  presence: [0x05, { id: "positive", channel: "string" }],
+  history: [0x06, { id: "positive", channel: "string", limit: "varint", since: "position?" }],
+  rpc: [0x07, { id: "positive", method: "string", data: "trailingPayload" }],
+  ping: [0x08, { id: "varint" }],
+  pong: [0x09, { id: "varint" }],
+  leave: [0x0a, {}],
+} as const satisfies Shapes<ClientMessage, ClientKind, "publish">;
