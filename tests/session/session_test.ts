@@ -230,6 +230,27 @@ test("members come and go with their subscriptions", {}, async (node) => {
   ]);
 });
 
+test(
+  "who is present is told by the subscription's lane, which joins cannot overtake",
+  {},
+  async (node) => {
+    const alice = await connected(node, { lanes: 1 });
+    alice.subscribe("chat:a");
+    await node.turn();
+    alice.take();
+    alice.send({ type: "presence", id: alice.nextId(), channel: "chat:a" });
+    await node.turn();
+    const [lane] = alice.lanes;
+    assert.deepEqual(typesOf(alice.take()), ["members"]);
+    assert.equal(lane, alice.transport.opened[0]);
+    // Who is not subscribed has no such lane.
+    const bob = await connected(node, { lanes: 1 });
+    bob.send({ type: "presence", id: bob.nextId(), channel: "chat:a" });
+    await node.turn();
+    assert.equal(bob.lanes[0], bob.transport.control);
+  },
+);
+
 test("presence outlasts a lost transport and ends with the resume window", {}, async (node) => {
   const alice = await connected(node);
   alice.subscribe("chat:a");
