@@ -290,6 +290,7 @@ export class RedisBroker implements Broker {
     if (checks) this.#checkDueMs = nowMs + this.#checkAfterMs();
     for (const shard of this.#shards) {
       if (shard.pingedMs === undefined) this.#ping(shard).catch(onError);
+      shard.subscriptions.checkUnsure().catch(onError);
       if (checks && !shard.checking) {
         shard.checking = true;
         shard.subscriptions.checkAll().catch(onError).finally(() => shard.checking = false);

@@ -51,10 +51,14 @@ export class RedisCluster implements RedisServer {
     });
     this.#commands.on("error", this.#report.error);
     this.#commands.on("node error", this.#report.error);
-    this.#commands.on("ready", this.#report.ready);
+    this.#commands.on("ready", () => {
+      this.#report.ready();
+      this.#listener?.commandsReady();
+    });
     this.#commands.on("refresh", () => this.#reroute());
     this.#commands.on("+node", (node: Redis) => {
       const { host, port } = node.options;
+      node.on("ready", () => this.#listener?.commandsReady());
       node.on("close", () => this.#runs.delete(`${host}:${port}`));
     });
   }

@@ -8,6 +8,8 @@ export interface RedisServerListener {
   message(channel: string, message: Uint8Array): void;
   /** A socket has come (back) and has no subscriptions. */
   ready(socket: Redis): void;
+  /** Commands reach it (again). */
+  commandsReady(): void;
   /** {@linkcode RedisServer.socketOf} may answer otherwise than before. */
   moved(): void;
 }

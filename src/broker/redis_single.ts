@@ -71,6 +71,7 @@ export class RedisSingle implements RedisServer {
     this.#subscriber.on("messageBuffer", (channel: Buffer, message: Buffer) => {
       listener.message(channel.toString(), message);
     });
+    this.#commands.on("ready", () => listener.commandsReady());
     this.#subscriber.on("ready", () => listener.ready(this.#subscriber));
     try {
       await Promise.all([this.#commands.connect(), this.#subscriber.connect()]);

@@ -43,8 +43,8 @@ export class RedisSubscriptions implements RedisServerListener {
   readonly #context: RedisSubscriptionsContext;
   /** By the channel of Redis; bounded by the hub's channels. */
   readonly #entries = new Map<string, Entry>();
-  /** What a socket's last coming back is known by: a later one takes over from an earlier. */
-  readonly #comings = new WeakMap<Redis, object>();
+  /** Channels that Redis did not answer for when it was asked; bounded by the entries. */
+  readonly #unsure = new Set<string>();
   #closed = false;
 
   constructor(server: RedisServer, context: RedisSubscriptionsContext) {
@@ -102,6 +102,10 @@ export class RedisSubscriptions implements RedisServerListener {
     this.#context.resumed();
   }
 
+  commandsReady(): void {
+    this.checkUnsure().catch(this.#context.onError);
+  }
+
   moved(): void {
     const moved = this.#select((name, entry) =>
       entry.socket !== undefined && this.#server.socketOf(name) !== entry.socket
@@ -121,15 +125,27 @@ export class RedisSubscriptions implements RedisServerListener {
 
   /** Asks whether anything was missed, for all channels, in slices. */
   async checkAll(): Promise<void> {
+    await this.checkUnsure();
     const names = [...this.#entries.keys()];
     for (let at = 0; at < names.length && !this.#closed; at += SLICE) {
       await this.#check(names.slice(at, at + SLICE));
     }
   }
 
+  /** Subscribes again to the channels that Redis did not answer for, and checks them. */
+  async checkUnsure(): Promise<void> {
+    const unsure = [...this.#unsure].filter((name) => this.#entries.has(name));
+    this.#unsure.clear();
+    const bySocket = Map.groupBy(unsure, (name) => this.#server.socketOf(name));
+    for (const [socket, names] of bySocket) {
+      if (socket !== undefined) await this.#resume(socket, names);
+    }
+  }
+
   close(): void {
     this.#closed = true;
     this.#entries.clear();
+    this.#unsure.clear();
   }
 
   #publication(entry: Entry, message: Uint8Array): void {
@@ -172,23 +188,19 @@ export class RedisSubscriptions implements RedisServerListener {
     }
   }
 
-  /** Subscribes again to what a socket has forgotten. */
+  /** Subscribes again to what a socket has forgotten. Once it is ready again, so is all of it. */
   async #resume(socket: Redis, names: readonly string[]): Promise<void> {
-    const coming = {};
-    if (names.length > 0) this.#comings.set(socket, coming);
     for (let at = 0; at < names.length; at += SLICE) {
+      if (this.#closed || socket.status !== "ready") return;
       const slice = names.slice(at, at + SLICE).filter((name) => this.#entries.has(name));
-      const current = () => !this.#closed && this.#comings.get(socket) === coming;
-      if (!current() || socket.status !== "ready") return;
       for (const name of slice) this.#entries.get(name)!.socket = socket;
       try {
         await this.#context.requests.answer(this.#send(socket, "subscribe", slice));
-      } catch (error) {
-        // If the socket went, it comes back; else what is left is for the next check.
-        if (socket.status === "ready" && current()) this.#context.onError(error);
+      } catch {
+        for (const name of slice) this.#unsure.add(name);
         continue;
       }
-      if (current()) await this.#check(slice);
+      await this.#check(slice);
     }
   }
 
@@ -211,13 +223,9 @@ export class RedisSubscriptions implements RedisServerListener {
     }));
     for (const [at, [name, entry]] of asked.entries()) {
       const answer = answers[at]!;
-      if (entry === undefined || answer.status === "rejected" || answer.value === undefined) {
-        continue;
-      }
-      if (this.#entries.get(name) !== entry) continue;
-      if (entry.socket !== undefined && heard.has(entry.socket)) {
-        this.#compare(name, entry, answer.value);
-      }
+      if (entry === undefined || this.#entries.get(name) !== entry) continue;
+      if (answer.status === "rejected" || !heard.has(entry.socket!)) this.#unsure.add(name);
+      else this.#compare(name, entry, answer.value!);
     }
   }
 

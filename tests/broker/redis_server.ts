@@ -61,7 +61,7 @@ export class TestRedis {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    if (!this.#args.includes("--tls-port")) await answering(this.port);
+    await answering(this.port, this.#args.includes("--tls-port"));
   }
 
   /** Ends it as a crash would. */
@@ -117,10 +117,11 @@ export function freePort(): number {
 }
 
 /** Waits for a server that may take a while to load what it has. */
-async function answering(port: number): Promise<void> {
+async function answering(port: number, tls: boolean): Promise<void> {
   for (let attempt = 0; attempt < 2000; attempt++) {
     try {
       using socket = await Deno.connect({ hostname: "127.0.0.1", port });
+      if (tls) return;
       await socket.write(new TextEncoder().encode("PING\r\n"));
       const answer = new Uint8Array(64);
       const length = await socket.read(answer) ?? 0;

@@ -63,6 +63,7 @@ export class Watch {
   /** How long the slowest answer took, in milliseconds. */
   slowestMs = 0;
   #sent = 0;
+  #loading = false;
   #refused = 0;
 
   private constructor(nodes: readonly WatchedNode[], errors: unknown[]) {
@@ -105,28 +106,30 @@ export class Watch {
     }
   }
 
-  /** Publishes until one is kept and has arrived everywhere. */
+  /** Resolves once a new one is kept and has arrived everywhere; publishes unless there is load. */
   async recovered(at = 0, withinMs = 20_000): Promise<void> {
     const endMs = performance.now() + withinMs;
+    const before = this.kept.length;
     let last = 0;
     while (this.nodes.some(({ watcher }) => last === 0 || watcher.last < last)) {
       if (performance.now() > endMs) throw new Error(`Not recovered within ${withinMs} ms`);
-      if (last === 0 && await this.publish(at)) last = this.#sent;
+      if (last === 0 && !this.#loading) await this.publish(at);
+      last ||= this.kept[before] ?? 0;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
 
   /** Publishes one after another, until the result is called. */
   load(at = 0): () => Promise<void> {
-    let going = true;
+    this.#loading = true;
     const loop = (async () => {
-      while (going) {
+      while (this.#loading) {
         await this.publish(at);
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     })();
     return async () => {
-      going = false;
+      this.#loading = false;
       await loop;
     };
   }
