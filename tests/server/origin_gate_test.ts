@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { type OriginOptions, OriginPolicy } from "../../src/policy/origin.ts";
+import { OriginGate } from "../../src/server/origin_gate.ts";
+
+const URL_HERE = new URL("https://game.example/rt/sse");
+
+function check(headers: HeadersInit, options: OriginOptions = {}, url = URL_HERE) {
+  return new OriginGate(new OriginPolicy(options)).check(new Headers(headers), url);
+}
+
+Deno.test("OriginGate lets the page of the URL itself in, and says which it was", () => {
+  assert.deepEqual(check({ origin: "https://game.example" }), {
+    allowed: true,
+    origin: "https://game.example",
+  });
+});
+
+Deno.test("OriginGate takes the word of Sec-Fetch-Site where there is no Origin, and of nothing else", () => {
+  assert.equal(check({ "sec-fetch-site": "same-origin" }).allowed, true);
+  for (const site of ["same-site", "cross-site", "none"]) {
+    assert.equal(check({ "sec-fetch-site": site }).allowed, false, site);
+  }
+  const both = { origin: "https://evil.example", "sec-fetch-site": "same-origin" };
+  assert.equal(check(both).allowed, false);
+});
+
+Deno.test("OriginGate lets no name that was pointed at this server vouch for itself", () => {
+  const rebound = new URL("http://evil.example:8080/rt/sse");
+  assert.equal(check({ "sec-fetch-site": "same-origin" }, {}, rebound).allowed, false);
+  assert.equal(check({ origin: "http://evil.example:8080" }, {}, rebound).allowed, false);
+});
+
+for (
+  const [headers, explanation] of [
+    [{}, "Origin refused: the request has none; the server's origins.allowMissing would let it in"],
+    [
+      { origin: "null" },
+      "Origin refused: it is null; the server's origins.allowNull would let it in",
+    ],
+    [
+      { origin: "evil" },
+      'Origin refused: expected a scheme, a host and perhaps a port: "evil"',
+    ],
+    [
+      { origin: "https://evil.example" },
+      'Origin refused: "https://evil.example" is neither the server\'s own nor in its origins.allow',
+    ],
+  ] as const
+) {
+  Deno.test(`OriginGate explains why it refuses ${JSON.stringify(headers)}`, () => {
+    assert.deepEqual(check(headers), { allowed: false, explanation });
+  });
+}
+
+Deno.test("OriginGate repeats no more of an Origin than a log line bears", () => {
+  const passage = check({ origin: `https://${"a".repeat(5000)}` });
+  assert.ok(!passage.allowed && passage.explanation.length < 300);
+});
