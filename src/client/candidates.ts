@@ -35,14 +35,15 @@ export function candidates(
   return { order, missing };
 }
 
-/** The part of `fallbacks` for what is wanted rather than `used`, and what `order` passed over. */
+/** The transports that are wanted rather than `used`, and why not: as is `known`, or for time. */
 export function fallbacksOf(
   wanted: readonly TransportKind[],
+  order: readonly TransportKind[],
   used: TransportKind,
   known: readonly Fallback[],
 ): readonly Fallback[] {
+  const late = `${used} ${order[0] === used ? "worked last" : "was open first"}`;
   return wanted.slice(0, wanted.indexOf(used)).map((transport) =>
-    known.find((fallback) => fallback.transport === transport) ??
-      { transport, reason: `${used} worked last` }
+    known.find((fallback) => fallback.transport === transport) ?? { transport, reason: late }
   );
 }

@@ -4,6 +4,7 @@ import type { Environment } from "./environment.ts";
 import type { Link } from "./link.ts";
 import { Preference } from "./preference.ts";
 import { type Fallback, race, RaceLostError } from "./race.ts";
+import { Timer } from "./timer.ts";
 import type { Target, TransportKind } from "./transports/transport.ts";
 
 /** A link that is open, and why it is not over a better transport. */
@@ -35,15 +36,18 @@ export class Connector {
     this.#preference = new Preference(base.origin, storage, wallClockMs);
   }
 
-  /** Opens a link over the best transport that works, or rejects saying how each failed. */
-  async open(makeLink: () => Link, signal: AbortSignal): Promise<Opened> {
+  /**
+   * Opens a link over the best transport that works, or rejects saying how each failed. Aborting
+   * `attempt` ends it, which a server that does not even say what there is does as well.
+   */
+  async open(makeLink: () => Link, attempt: AbortController): Promise<Opened> {
     const { clock, transports } = this.#environment;
     const { wanted } = this;
-    const info = await this.#serverInfo(signal);
+    const info = await this.#serverInfo(attempt);
     const target = { base: this.#base, info, ...this.#settings };
     const { order, missing } = candidates(wanted, info, transports, this.#preference.recall());
     if (order.length === 0) throw new RaceLostError(missing, undefined);
-    const { winner, fallbacks } = await race({
+    const { winner, failures } = await race({
       candidates: order,
       open: async (kind, signal) => {
         const link = makeLink();
@@ -51,10 +55,10 @@ export class Connector {
       },
       abandon: (link) => link.abandon(),
       clock,
-      signal,
+      signal: attempt.signal,
     });
-    const used = winner.transport.kind;
-    return { link: winner, fallbacks: fallbacksOf(wanted, used, [...missing, ...fallbacks]) };
+    const known = [...missing, ...failures];
+    return { link: winner, fallbacks: fallbacksOf(wanted, order, winner.transport.kind, known) };
   }
 
   /** Notes that a session runs over this kind of transport. */
@@ -63,20 +67,17 @@ export class Connector {
     if (kind !== this.wanted[0]) this.#preference.remember(kind);
   }
 
-  async #serverInfo(signal: AbortSignal): Promise<ServerInfo> {
+  async #serverInfo(attempt: AbortController): Promise<ServerInfo> {
     const { clock, fetchServerInfo } = this.#environment;
-    const controller = new AbortController();
-    const abort = () => controller.abort(signal.reason);
-    signal.addEventListener("abort", abort);
-    const timer = clock.setTimeout(
-      () => controller.abort(new Error(`No answer from the server: ${INFO_TIMEOUT_MS / 1000} s`)),
+    const timer = new Timer(clock);
+    timer.start(
       INFO_TIMEOUT_MS,
+      () => attempt.abort(new Error(`No answer from the server: ${INFO_TIMEOUT_MS / 1000} s`)),
     );
     try {
-      return await fetchServerInfo(this.#base, controller.signal);
+      return await fetchServerInfo(this.#base, attempt.signal);
     } finally {
-      clock.clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
+      timer.stop();
     }
   }
 }

@@ -25,3 +25,8 @@ export class ClosedError extends Error {
     this.reason = reason;
   }
 }
+
+/** What a thrown value says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,7 +1,8 @@
-import type { Clock, TimerId } from "../policy/clock.ts";
+import type { Clock } from "../policy/clock.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type { Publish } from "../protocol/message.ts";
 import type { Link } from "./link.ts";
+import { Timer } from "./timer.ts";
 
 interface Value {
   readonly publication: Publish;
@@ -27,7 +28,7 @@ export class LatestOutbox {
   readonly #retry: () => void;
   /** By channel and key; in order of their last change. */
   readonly #values = new Map<string, Value>();
-  #timer: TimerId | undefined;
+  readonly #timer: Timer;
 
   /**
    * `settle` publishes a value once more, acknowledged, and rejects if that may have failed;
@@ -39,6 +40,7 @@ export class LatestOutbox {
     retry: () => void,
   ) {
     this.#clock = clock;
+    this.#timer = new Timer(clock);
     this.#settle = settle;
     this.#retry = retry;
   }
@@ -87,30 +89,23 @@ export class LatestOutbox {
 
   /** The transport is lost, and with it perhaps what was not settled. */
   interrupt(): void {
-    this.#stop();
+    this.#timer.stop();
     // What is settling is a command by now, and outlives the transport by itself.
     for (const value of this.#values.values()) if (value.state === "sent") value.state = "dirty";
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.#stop();
+    this.#timer.stop();
     this.#values.clear();
   }
 
   #wait(): void {
-    if (this.#timer === undefined && this.#values.size > 0) {
-      this.#timer = this.#clock.setTimeout(this.#onTimer, TICK_MS);
-    }
+    if (this.#timer.running || this.#values.size === 0) return;
+    this.#timer.start(TICK_MS, () => this.#tick());
   }
 
-  #stop(): void {
-    if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-
-  readonly #onTimer = (): void => {
-    this.#timer = undefined;
+  #tick(): void {
     const quietSinceMs = this.#clock.now() - SETTLE_MS;
     let dirty = false;
     for (const [id, value] of this.#values) {
@@ -120,7 +115,7 @@ export class LatestOutbox {
     // A congested link has no event for having room again.
     if (dirty) this.#retry();
     this.#wait();
-  };
+  }
 
   /** Settles a value; a newer one of its key, which has replaced it by then, is left alone. */
   #settled(id: string, value: Value): void {

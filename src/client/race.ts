@@ -1,4 +1,6 @@
-import type { Clock, TimerId } from "../policy/clock.ts";
+import type { Clock } from "../policy/clock.ts";
+import { messageOf } from "./errors.ts";
+import { Timer } from "./timer.ts";
 import type { TransportKind } from "./transports/transport.ts";
 
 /** A transport that was preferred to the one in use, and why it is not in use. */
@@ -30,10 +32,10 @@ export interface RaceOptions<T> {
   readonly signal: AbortSignal;
 }
 
-/** The winner, and why each candidate before it is not. */
+/** The winner, and how those that failed before it did. */
 export interface RaceResult<T> {
   readonly winner: T;
-  readonly fallbacks: readonly Fallback[];
+  readonly failures: readonly Fallback[];
 }
 
 /**
@@ -42,112 +44,71 @@ export interface RaceResult<T> {
  *
  * Rejects with a {@linkcode RaceLostError} if all fail, or with the reason of the signal.
  */
-export function race<T>(options: RaceOptions<T>): Promise<RaceResult<T>> {
-  return new Promise((resolve, reject) => new Race(options, resolve, reject).start());
-}
+export function race<T>(
+  { candidates, open, abandon, clock, signal }: RaceOptions<T>,
+): Promise<RaceResult<T>> {
+  return new Promise((resolve, reject) => {
+    /** What ends each attempt. */
+    const running = new Map<TransportKind, (reason: unknown) => void>();
+    const failures: Fallback[] = [];
+    const headStart = new Timer(clock);
+    let started = 0;
 
-class Race<T> {
-  readonly #options: RaceOptions<T>;
-  readonly #resolve: (result: RaceResult<T>) => void;
-  readonly #reject: (reason: unknown) => void;
-  readonly #running = new Map<TransportKind, { controller: AbortController; timer: TimerId }>();
-  readonly #failures = new Map<TransportKind, string>();
-  readonly #onAbort = () => {
-    this.#finish();
-    this.#reject(this.#options.signal.reason);
-  };
-  #started = 0;
-  #done = false;
-  #headStart: TimerId | undefined;
-  #lastError: unknown;
-
-  constructor(
-    options: RaceOptions<T>,
-    resolve: (result: RaceResult<T>) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  start(): void {
-    const { signal } = this.#options;
-    if (signal.aborted) return this.#onAbort();
-    signal.addEventListener("abort", this.#onAbort);
-    this.#next();
-  }
-
-  #next(): void {
-    const { candidates, clock, open } = this.#options;
-    if (this.#headStart !== undefined) clock.clearTimeout(this.#headStart);
-    this.#headStart = undefined;
-    const kind = candidates[this.#started];
-    if (kind === undefined) {
-      if (this.#running.size === 0) this.#lost();
-      return;
+    function start(lastError?: unknown): void {
+      headStart.stop();
+      const kind = candidates[started++];
+      if (kind !== undefined) return run(kind);
+      if (running.size > 0) return;
+      finish(lastError);
+      reject(new RaceLostError(failures, lastError));
     }
-    this.#started++;
-    const controller = new AbortController();
-    const timer = clock.setTimeout(
-      () => this.#failed(kind, new Error(`Not open after ${OPEN_TIMEOUT_MS / 1000} s`)),
-      OPEN_TIMEOUT_MS,
-    );
-    this.#running.set(kind, { controller, timer });
-    const following = candidates[this.#started];
-    if (following !== undefined) {
-      const headStartMs = following === "sse" ? SSE_HEAD_START_MS : HEAD_START_MS;
-      this.#headStart = clock.setTimeout(() => this.#next(), headStartMs);
+
+    function run(kind: TransportKind): void {
+      const controller = new AbortController();
+      const timeout = new Timer(clock);
+      const fail = (error: unknown) => {
+        if (!running.delete(kind)) return;
+        stop(error);
+        failures.push({ transport: kind, reason: messageOf(error) });
+        start(error);
+      };
+      const stop = (reason: unknown) => {
+        timeout.stop();
+        controller.abort(reason);
+      };
+      running.set(kind, stop);
+      timeout.start(
+        OPEN_TIMEOUT_MS,
+        () => fail(new Error(`Not open after ${OPEN_TIMEOUT_MS / 1000} s`)),
+      );
+      const next = candidates[started];
+      if (next !== undefined) {
+        headStart.start(next === "sse" ? SSE_HEAD_START_MS : HEAD_START_MS, start);
+      }
+      open(kind, controller.signal).then((winner) => {
+        if (!running.delete(kind)) return abandon(winner);
+        timeout.stop();
+        finish(new Error("Another transport was open first"));
+        resolve({ winner, failures });
+      }, fail);
     }
-    open(kind, controller.signal).then(
-      (opened) => this.#opened(kind, opened),
-      (error) => this.#failed(kind, error),
-    );
-  }
 
-  #opened(kind: TransportKind, winner: T): void {
-    const entry = this.#running.get(kind);
-    const { abandon, candidates, clock } = this.#options;
-    if (entry === undefined) return abandon(winner);
-    this.#running.delete(kind);
-    clock.clearTimeout(entry.timer);
-    const fallbacks = candidates.slice(0, candidates.indexOf(kind)).map((transport) => ({
-      transport,
-      reason: this.#failures.get(transport) ?? `${kind} was open first`,
-    }));
-    this.#finish();
-    this.#resolve({ winner, fallbacks });
-  }
-
-  #failed(kind: TransportKind, error: unknown): void {
-    const entry = this.#running.get(kind);
-    if (entry === undefined || this.#done) return;
-    this.#running.delete(kind);
-    this.#options.clock.clearTimeout(entry.timer);
-    entry.controller.abort(error);
-    this.#failures.set(kind, error instanceof Error ? error.message : String(error));
-    this.#lastError = error;
-    this.#next();
-  }
-
-  #lost(): void {
-    this.#finish();
-    const failures = [...this.#failures].map(([transport, reason]) => ({ transport, reason }));
-    this.#reject(new RaceLostError(failures, this.#lastError));
-  }
-
-  #finish(): void {
-    this.#done = true;
-    const { clock, signal } = this.#options;
-    signal.removeEventListener("abort", this.#onAbort);
-    if (this.#headStart !== undefined) clock.clearTimeout(this.#headStart);
-    const running = [...this.#running.values()];
-    this.#running.clear();
-    for (const { controller, timer } of running) {
-      clock.clearTimeout(timer);
-      controller.abort(new Error("Another transport was open first"));
+    function abort(): void {
+      finish(signal.reason);
+      reject(signal.reason);
     }
-  }
+
+    function finish(reason: unknown): void {
+      signal.removeEventListener("abort", abort);
+      headStart.stop();
+      for (const stop of running.values()) stop(reason);
+      running.clear();
+    }
+
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort);
+    start();
+  });
 }
 
 /** A QUIC handshake takes one round trip less than TCP with TLS: on most paths this is enough. */

@@ -1,4 +1,4 @@
-import type { Clock, TimerId } from "../policy/clock.ts";
+import type { Clock } from "../policy/clock.ts";
 import { Backoff } from "../policy/jitter.ts";
 import type { Random } from "../policy/random.ts";
 import type { CloseInfo } from "../protocol/close_code.ts";
@@ -15,9 +15,10 @@ import type {
   Unsubscribe,
 } from "../protocol/message.ts";
 import { call } from "./emitter.ts";
-import { OutcomeUnknownError } from "./errors.ts";
+import { messageOf, OutcomeUnknownError } from "./errors.ts";
 import { LatestKeys } from "./latest_keys.ts";
 import { LazyPublication, type ReceivedPublication, valueOf } from "./publication.ts";
+import { Timer } from "./timer.ts";
 
 /** One session that is present in a channel. */
 export interface PresentMember {
@@ -109,12 +110,13 @@ export class ChannelSubscription implements Subscription {
   /** Where a hole was when the server was last asked to fill one. */
   #healedAt = -1;
   #backoff: Backoff | undefined;
-  #retry: TimerId | undefined;
+  readonly #retry: Timer;
 
   constructor(channel: string, options: SubscribeOptions<never>, host: SubscriptionHost) {
     this.channel = channel;
     this.#options = options;
     this.#host = host;
+    this.#retry = new Timer(host.clock);
     this.#position = options.position;
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
@@ -150,7 +152,7 @@ export class ChannelSubscription implements Subscription {
   interrupted(): void {
     this.#live = false;
     this.#commandId = 0;
-    this.#stopRetry();
+    this.#retry.stop();
   }
 
   /** Takes the server's confirmation, asked for or, after a resume, not. */
@@ -249,13 +251,9 @@ export class ChannelSubscription implements Subscription {
       case ErrorCode.TOO_MANY:
       case ErrorCode.INTERNAL:
         this.#backoff ??= new Backoff({}, this.#host.random);
-        this.#retry = this.#host.clock.setTimeout(() => {
-          this.#retry = undefined;
-          this.#subscribe();
-        }, this.#backoff.nextDelayMs());
-        return;
+        return this.#retry.start(this.#backoff.nextDelayMs(), () => this.#subscribe());
       default:
-        this.end({ code, reason: error instanceof Error ? error.message : String(error) });
+        this.end({ code, reason: messageOf(error) });
     }
   }
 
@@ -282,14 +280,9 @@ export class ChannelSubscription implements Subscription {
   #finish(error: Error): void {
     this.#over = true;
     this.#live = false;
-    this.#stopRetry();
+    this.#retry.stop();
     this.#rejectReady(error);
     this.#host.remove(this);
-  }
-
-  #stopRetry(): void {
-    if (this.#retry !== undefined) this.#host.clock.clearTimeout(this.#retry);
-    this.#retry = undefined;
   }
 }
 

@@ -1,5 +1,4 @@
-import type { TimerId } from "../policy/clock.ts";
-import { Heartbeat } from "../policy/heartbeat.ts";
+import { HeartbeatHandle, type HeartbeatWheel } from "../policy/heartbeat.ts";
 import { CloseCode, type CloseInfo, mayReconnect } from "../protocol/close_code.ts";
 import type {
   ChannelPosition,
@@ -16,7 +15,7 @@ import { HttpError } from "./http_error.ts";
 import { Link, type LinkOwner, type Traffic } from "./link.ts";
 import type { Fallback } from "./race.ts";
 import { Reconnect } from "./reconnect.ts";
-import { SingleTimer } from "./single_timer.ts";
+import { Timer } from "./timer.ts";
 import type { TransportKind } from "./transports/transport.ts";
 
 /** Who uses an {@linkcode Uplink}. */
@@ -71,11 +70,11 @@ export class Uplink implements LinkOwner {
   #announced = false;
   #attempt: AbortController | undefined;
   /** Until the next attempt. */
-  #retry: TimerId | undefined;
+  readonly #retry: Timer;
   /** No attempt before this time, by the clock, as the server has asked. */
   #notBeforeMs = 0;
   /** Until an answer is overdue: to `connect`, or to a ping that probes a link. */
-  #overdue: TimerId | undefined;
+  readonly #overdue: Timer;
   #scheduled = false;
 
   constructor(
@@ -90,6 +89,8 @@ export class Uplink implements LinkOwner {
     this.#connector = connector;
     this.#events = events;
     this.#environment = environment;
+    this.#retry = new Timer(environment.clock);
+    this.#overdue = new Timer(environment.clock);
     this.#reconnect = new Reconnect(environment.clock, environment.random);
     this.#stopAwake = environment.onAwake(() => this.#awake());
   }
@@ -107,9 +108,9 @@ export class Uplink implements LinkOwner {
   /** Opens a link and moves the session to it. */
   connect(): void {
     this.#attempt?.abort();
-    this.#stopRetry();
+    this.#retry.stop();
     const controller = this.#attempt = new AbortController();
-    this.#connector.open(() => new Link(this), controller.signal).then(
+    this.#connector.open(() => new Link(this), controller).then(
       (opened) => {
         if (this.#attempt === controller) this.#adopt(opened);
         else opened.link.abandon();
@@ -144,7 +145,7 @@ export class Uplink implements LinkOwner {
     link?.close(info.code, info.reason);
     this.#attempt?.abort();
     this.#attempt = undefined;
-    this.#stopRetry();
+    this.#retry.stop();
     this.#stopAwake();
     this.#enter("closed");
     this.#owner.ended(info);
@@ -214,7 +215,7 @@ export class Uplink implements LinkOwner {
     if (this.#open || message.id !== this.#connectId) return;
     this.#open = true;
     this.#announced = false;
-    this.#stopOverdue();
+    this.#overdue.stop();
     this.#leftLink?.abandon();
     this.#leftLink = undefined;
     this.session = message.session;
@@ -233,13 +234,21 @@ export class Uplink implements LinkOwner {
 
   #watch(link: Link, { pingIntervalMs, pingMisses }: Connected): void {
     const { clock, random } = this.#environment;
-    const wheel = new SingleTimer(clock);
-    const intervalMs = pingIntervalMs && Math.max(pingIntervalMs, 4 * wheel.granularityMs);
-    const options = { intervalMs, misses: Math.max(pingMisses, 1) };
-    link.heartbeat = new Heartbeat(options, wheel, random).watch({
-      ping: (id) => link.send({ type: "ping", id }),
-      dead: () => link.close(CloseCode.PING_TIMEOUT, "The server does not answer"),
-    });
+    const timer = new Timer(clock);
+    const wheel: HeartbeatWheel = {
+      clock,
+      granularityMs: 1,
+      schedule: (entry, delayMs) => timer.start(delayMs, () => entry.onDue()),
+      cancel: () => timer.stop(),
+    };
+    const intervalMs = pingIntervalMs && Math.max(pingIntervalMs, MIN_PING_INTERVAL_MS);
+    link.heartbeat = new HeartbeatHandle(
+      { intervalMs, misses: Math.max(pingMisses, 1), wheel, random },
+      {
+        ping: (id) => link.send({ type: "ping", id }),
+        dead: () => link.close(CloseCode.PING_TIMEOUT, "The server does not answer"),
+      },
+    );
     link.heartbeat.ping();
   }
 
@@ -259,7 +268,7 @@ export class Uplink implements LinkOwner {
     this.#open = false;
     this.#leftLink?.abandon();
     this.#leftLink = undefined;
-    this.#stopOverdue();
+    this.#overdue.stop();
     if (!open) return;
     // At the end, what waits hears of that instead.
     if (!this.#over) this.#owner.interrupted();
@@ -282,20 +291,16 @@ export class Uplink implements LinkOwner {
       retryAfterMs,
     });
     this.#notBeforeMs = clock.now() + retryAfterMs;
-    this.#retry = clock.setTimeout(() => this.connect(), delayMs);
+    this.#retry.start(delayMs, () => this.connect());
   }
 
   /** The network may be back, or the page has slept: what waits need wait no longer. */
   #awake(): void {
     const { clock, random } = this.#environment;
-    if (this.#retry !== undefined) {
-      this.#stopRetry();
-      const delayMs = this.#notBeforeMs - clock.now();
-      this.#retry = clock.setTimeout(
-        () => this.connect(),
-        Math.max(0, delayMs) + random() * AWAKE_SPREAD_MS,
-      );
-    } else if (this.#open && this.#overdue === undefined) {
+    if (this.#retry.running) {
+      const delayMs = Math.max(0, this.#notBeforeMs - clock.now());
+      this.#retry.start(delayMs + random() * AWAKE_SPREAD_MS, () => this.connect());
+    } else if (this.#open && !this.#overdue.running) {
       const link = this.#link!;
       this.#expectAnswer(link, PROBE_TIMEOUT_MS, "The server does not answer");
       link.heartbeat?.ping();
@@ -305,12 +310,11 @@ export class Uplink implements LinkOwner {
   /** Gives the link up unless something comes in within that time. */
   #expectAnswer(link: Link, ms: number, reason: string): void {
     const { bytesIn } = this.traffic;
-    this.#overdue = this.#environment.clock.setTimeout(() => {
-      this.#overdue = undefined;
+    this.#overdue.start(ms, () => {
       if (!this.#open || this.traffic.bytesIn === bytesIn) {
         link.close(CloseCode.PING_TIMEOUT, reason);
       }
-    }, ms);
+    });
   }
 
   #enter(state: ClientState): void {
@@ -324,20 +328,13 @@ export class Uplink implements LinkOwner {
     this.transport = transport;
     this.#events.emit("transport", transport);
   }
-
-  #stopRetry(): void {
-    if (this.#retry !== undefined) this.#environment.clock.clearTimeout(this.#retry);
-    this.#retry = undefined;
-  }
-
-  #stopOverdue(): void {
-    if (this.#overdue !== undefined) this.#environment.clock.clearTimeout(this.#overdue);
-    this.#overdue = undefined;
-  }
 }
 
 /** As long as a server waits for a `connect` by default. */
 const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Four times the granularity of a timer, as a heartbeat needs it. */
+const MIN_PING_INTERVAL_MS = 4;
 
 /** Many times any round trip: a radio that wakes up takes a second or two. */
 const PROBE_TIMEOUT_MS = 5000;

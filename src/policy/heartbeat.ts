@@ -35,6 +35,18 @@ export interface HeartbeatPeer {
   dead(): void;
 }
 
+/** How peers are watched. */
+export interface HeartbeatSettings {
+  /** How long a peer may be quiet, in milliseconds; 0 if disabled. */
+  readonly intervalMs: number;
+  /** How many pings in a row may stay unanswered, at least one. */
+  readonly misses: number;
+  /** Where the watches wait. An interval that is not 0 is at least four times its granularity. */
+  readonly wheel: HeartbeatWheel;
+  /** What spreads the pings. */
+  readonly random: Random;
+}
+
 /**
  * Finds dead peers, for a server's clients and for a client's server alike.
  *
@@ -45,14 +57,10 @@ export interface HeartbeatPeer {
  * - A process that was suspended (a laptop's lid, a busy event loop) grants the peer one interval
  *   more before it gives it up: what the peer sent may wait unread.
  */
-export class Heartbeat {
-  /** How long a peer may be quiet, in milliseconds; 0 if disabled. */
+export class Heartbeat implements HeartbeatSettings {
   readonly intervalMs: number;
-  /** How many pings in a row may stay unanswered. */
   readonly misses: number;
-  /** Where the watches wait. */
   readonly wheel: HeartbeatWheel;
-  /** What spreads the pings. */
   readonly random: Random;
 
   /**
@@ -87,7 +95,7 @@ export class Heartbeat {
 export class HeartbeatHandle extends TimerEntry {
   /** The round-trip time to the peer, as far as pings have measured it. */
   readonly rtt: RttEstimator = new RttEstimator();
-  readonly #heartbeat: Heartbeat;
+  readonly #heartbeat: HeartbeatSettings;
   readonly #clock: Clock;
   readonly #peer: HeartbeatPeer;
   #lastTrafficMs: number;
@@ -101,8 +109,8 @@ export class HeartbeatHandle extends TimerEntry {
   /** When the newest ping left, or -1 if its pong is in. */
   #pingSentMs = -1;
 
-  /** Use {@linkcode Heartbeat.watch}. */
-  constructor(heartbeat: Heartbeat, peer: HeartbeatPeer) {
+  /** Who watches many peers has a {@linkcode Heartbeat} do it. */
+  constructor(heartbeat: HeartbeatSettings, peer: HeartbeatPeer) {
     super();
     this.#heartbeat = heartbeat;
     this.#clock = heartbeat.wheel.clock;

@@ -1,7 +1,7 @@
+import { encodeBase64 } from "./base64.ts";
 import { CLIENT_SHAPES } from "./client_shapes.ts";
-import { withData, withPayload } from "./json_payload.ts";
 import { type JsonKind, readMessage, unknownType } from "./json_reader.ts";
-import type { ClientMessage } from "./message.ts";
+import type { ClientMessage, Payload } from "./message.ts";
 import { type Fields, readFields } from "./shape.ts";
 
 /** One line of JSON text. */
@@ -9,21 +9,32 @@ export function encodeClientMessage(message: ClientMessage): string {
   switch (message.type) {
     case "connect": {
       const { info, ...rest } = message;
-      const head = JSON.stringify(rest);
-      return info === undefined ? head : withPayload(head, "info", info);
+      return JSON.stringify(info === undefined ? rest : { ...rest, ...field("info", info) });
     }
-    case "publish": {
-      const { data, ...rest } = message;
-      return withData(JSON.stringify(rest), message.removed === true, data);
-    }
+    case "publish":
     case "rpc": {
       const { data, ...rest } = message;
-      return withPayload(JSON.stringify(rest), "data", data);
+      const empty = "removed" in rest && data.bytes.length === 0;
+      return JSON.stringify(empty ? rest : { ...rest, ...field("data", data) });
     }
     default:
       return JSON.stringify(message);
   }
 }
+
+/** A payload under `name` as the value that its text means, or under `name` + "64". */
+function field(name: string, { format, bytes }: Payload): Record<string, unknown> {
+  if (format === "json") {
+    try {
+      return { [name]: JSON.parse(decoder.decode(bytes)) };
+    } catch {
+      // It claims to be JSON and is none.
+    }
+  }
+  return { [`${name}64`]: encodeBase64(bytes) };
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** @throws {ProtocolError} If `text` is not exactly one message. */
 export function decodeClientMessage(text: string): ClientMessage {

@@ -3,6 +3,7 @@ import type { Encoding } from "../../protocol/encoded_message.ts";
 import type { ServerMessage } from "../../protocol/message.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { ServerInfo } from "../../protocol/server_info.ts";
+import { messageOf } from "../errors.ts";
 
 /** How the client reaches the server. */
 export type TransportKind = "webtransport" | "websocket" | "sse";
@@ -91,7 +92,7 @@ export abstract class Transport {
 
   /** Notes that what lies below broke; an end that it told before wins. */
   protected lose(error: unknown): void {
-    this.close(CloseCode.TRANSPORT_LOST, error instanceof Error ? error.message : String(error));
+    this.close(CloseCode.TRANSPORT_LOST, messageOf(error));
   }
 
   /** Hands on what `decode` makes of `bytes` bytes; ends the transport if they are no messages. */
