@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { withTempFolder } from "./temp_folder.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** The rights that `deno task start` gives, so that this fails when they do not suffice. */
+const RIGHTS = startRights(JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`)).tasks.start);
+
+function startRights({ command }: { command: string }): string[] {
+  const run = command.split("&&").at(-1)!;
+  return run.split(" ").filter((word) => word.startsWith("--allow-"));
+}
+
+function start(
+  folder: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--config",
+      `${ROOT}deno.json`,
+      ...RIGHTS,
+      `${ROOT}main.ts`,
+      ...args,
+    ],
+    // Its certificates land here.
+    cwd: folder,
+    env,
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function run(folder: string, ...args: string[]) {
+  const { code, stdout, stderr } = await start(folder, args).output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+Deno.test("--help tells every option and the variable for it", async () => {
+  await withTempFolder(async (folder) => {
+    const { code, out, err } = await run(folder, "--help");
+    assert.equal(code, 0);
+    assert.equal(err, "");
+    for (const option of ["port", "hostname", "development-port", "cert", "key", "origin"]) {
+      assert.match(out, new RegExp(`--${option} <.*SLIPSTREAM_`));
+    }
+  });
+});
+
+for (
+  const [args, expected] of [
+    [["--prot", "1"], /--prot/],
+    [["--port", "http"], /^--port must be a port number: http$/m],
+    [["--cert", "chain.pem"], /^--cert and --key must come together: got chain\.pem, no --key$/m],
+  ] as const
+) {
+  Deno.test(`${args.join(" ")} ends with 2 and says what was expected`, async () => {
+    await withTempFolder(async (folder) => {
+      const { code, err } = await run(folder, ...args);
+      assert.equal(code, 2);
+      assert.match(err, expected);
+      assert.match(err, /^See deno task start --help$/m);
+    });
+  });
+}
+
+Deno.test("a server that cannot start ends with 1 and says why", async () => {
+  await withTempFolder(async (folder) => {
+    const missing = await run(folder, "--cert", "chain.pem", "--key", "key.pem");
+    assert.equal(missing.code, 1);
+    assert.equal(
+      missing.err,
+      "Slipstream cannot start: chain.pem must be a readable file with a certificate in PEM: " +
+        "there is no such file\n",
+    );
+    const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { code, err } = await run(
+      folder,
+      "--port",
+      "0",
+      "--development-port",
+      `${taken.addr.port}`,
+    );
+    assert.equal(code, 1);
+    assert.match(err, /^Slipstream cannot start: TCP port \d+ of localhost is in use: end /);
+    taken.close();
+  });
+});
+
+Deno.test("the server says where it listens, serves, and ends with 0 after SIGTERM", async () => {
+  await withTempFolder(async (folder) => {
+    const child = start(folder, ["--port", "0"], { SLIPSTREAM_DEVELOPMENT_PORT: "0" });
+    const stderr = new Response(child.stderr).text();
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let out = "";
+    while (out.split("\n").length < 6) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error(`The greeting was expected: ${out}${await stderr}`);
+      out += value;
+    }
+    const [, pages] = /^ {2}pages +(http:\/\/localhost:\d+)$/m.exec(out) ?? [];
+    assert.match(out, /^ {2}HTTPS +https:\/\/localhost:\d+ {2}\(HTTP\/3, WebSocket, SSE\)$/m);
+    assert.match(out, /^ {2}WebTransport +https:\/\/.*\/rt\/wt$/m);
+    const page = await fetch(pages!);
+    assert.match(await page.text(), /<title>Slipstream<\/title>/);
+
+    child.kill("SIGTERM");
+    const { code } = await child.status;
+    assert.equal(code, 0, await stderr);
+    assert.equal(await stderr, "Draining; a second signal ends at once\n");
+    await reader.cancel();
+  });
+});
