@@ -2,8 +2,9 @@ import { encodeClientMessage as encodeBinary } from "../protocol/binary_client.t
 import { CloseCode, type CloseInfo } from "../protocol/close_code.ts";
 import { encodeClientMessage as encodeJson } from "../protocol/json_client.ts";
 import type { ClientMessage, Publish, ServerMessage } from "../protocol/message.ts";
-import type { HeartbeatHandle } from "../policy/heartbeat.ts";
+import type { Environment } from "./environment.ts";
 import type { Transport, TransportReceiver } from "./transports/transport.ts";
+import { Watch } from "./watch.ts";
 
 /** Messages and bytes of a client, over all its transports. */
 export interface Traffic {
@@ -24,28 +25,27 @@ export interface LinkOwner {
 
 /** One transport in the hands of a client: encodes, and sends each turn's messages as one write. */
 export class Link implements TransportReceiver {
-  /** The watch over the server; the owner starts it once it knows the interval. */
-  heartbeat: HeartbeatHandle | undefined;
+  /** Whether the server answers over this link. */
+  readonly watch: Watch;
+  /** What was opened for this link; nothing can be asked of the link before that. */
+  transport!: Transport;
   /** Largest message that the server takes, in bytes, once it has said so. */
   maxMessageBytes = Infinity;
   readonly #owner: LinkOwner;
-  #transport: Transport | undefined;
   #queue: Uint8Array[] = [];
 
-  constructor(owner: LinkOwner) {
+  constructor(owner: LinkOwner, { clock, random }: Pick<Environment, "clock" | "random">) {
     this.#owner = owner;
+    this.watch = new Watch(clock, random, {
+      ping: (id) => this.send({ type: "ping", id }),
+      dead: (reason) => this.close(CloseCode.PING_TIMEOUT, reason),
+    });
   }
 
   /** Called once, with the transport that was opened for this link. */
   attach(transport: Transport): this {
-    this.#transport = transport;
+    this.transport = transport;
     return this;
-  }
-
-  /** @throws {TypeError} Before `attach()`. */
-  get transport(): Transport {
-    if (this.#transport === undefined) throw new TypeError("The link has no transport yet");
-    return this.#transport;
   }
 
   /** Whether so much waits for the network that what can be conflated should be. */
@@ -95,7 +95,7 @@ export class Link implements TransportReceiver {
 
   /** Sends what is queued, then ends the transport. */
   close(code: number, reason: string): void {
-    this.heartbeat?.stop();
+    this.watch.stop();
     this.flush();
     this.transport.close(code, reason);
   }
@@ -112,11 +112,11 @@ export class Link implements TransportReceiver {
 
   arrived(bytes: number): void {
     this.#owner.traffic.bytesIn += bytes;
-    this.heartbeat?.touch();
+    this.watch.arrived();
   }
 
   closed(info: CloseInfo): void {
-    this.heartbeat?.stop();
+    this.watch.stop();
     this.#owner.closed(this, info);
   }
 

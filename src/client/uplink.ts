@@ -1,4 +1,3 @@
-import { HeartbeatHandle, type HeartbeatWheel } from "../policy/heartbeat.ts";
 import { CloseCode, type CloseInfo, mayReconnect } from "../protocol/close_code.ts";
 import type {
   ChannelPosition,
@@ -73,8 +72,6 @@ export class Uplink implements LinkOwner {
   readonly #retry: Timer;
   /** No attempt before this time, by the clock, as the server has asked. */
   #notBeforeMs = 0;
-  /** Until an answer is overdue: to `connect`, or to a ping that probes a link. */
-  readonly #overdue: Timer;
   #scheduled = false;
 
   constructor(
@@ -90,7 +87,6 @@ export class Uplink implements LinkOwner {
     this.#events = events;
     this.#environment = environment;
     this.#retry = new Timer(environment.clock);
-    this.#overdue = new Timer(environment.clock);
     this.#reconnect = new Reconnect(environment.clock, environment.random);
     this.#stopAwake = environment.onAwake(() => this.#awake());
   }
@@ -102,7 +98,7 @@ export class Uplink implements LinkOwner {
 
   /** Smoothed round-trip time over the link of now, in milliseconds. */
   get rttMs(): number | undefined {
-    return this.#link?.heartbeat?.rtt.smoothedMs;
+    return this.#link?.watch.rttMs;
   }
 
   /** Opens a link and moves the session to it. */
@@ -110,7 +106,7 @@ export class Uplink implements LinkOwner {
     this.#attempt?.abort();
     this.#retry.stop();
     const controller = this.#attempt = new AbortController();
-    this.#connector.open(() => new Link(this), controller).then(
+    this.#connector.open(() => new Link(this, this.#environment), controller).then(
       (opened) => {
         if (this.#attempt === controller) this.#adopt(opened);
         else opened.link.abandon();
@@ -132,7 +128,7 @@ export class Uplink implements LinkOwner {
 
   /** Measures the round-trip time, if open. */
   ping(): void {
-    if (this.#open) this.#link!.heartbeat?.ping();
+    if (this.#open) this.#link!.watch.ping();
   }
 
   /** Ends it for good; idempotent. The server hears of it, if it can be told. */
@@ -165,7 +161,7 @@ export class Uplink implements LinkOwner {
       case "ping":
         return link.send({ type: "pong", id: message.id });
       case "pong":
-        return link.heartbeat?.pong(message.id);
+        return link.watch.pong(message.id);
       case "drain":
         this.#announced = true;
         return this.#events.emit("drain", { delayMs: message.delayMs });
@@ -195,7 +191,7 @@ export class Uplink implements LinkOwner {
     this.#leftLink = left;
     this.#link = link;
     this.fallbacks = fallbacks;
-    this.#expectAnswer(link, CONNECT_TIMEOUT_MS, "The server did not answer connect");
+    link.watch.connecting();
     this.#connectId = this.#owner.nextId();
     link.send({
       type: "connect",
@@ -215,14 +211,13 @@ export class Uplink implements LinkOwner {
     if (this.#open || message.id !== this.#connectId) return;
     this.#open = true;
     this.#announced = false;
-    this.#overdue.stop();
     this.#leftLink?.abandon();
     this.#leftLink = undefined;
     this.session = message.session;
     this.#ticket = message.ticket;
     this.#spreadMs = message.reconnectSpreadMs;
     link.maxMessageBytes = message.maxMessageBytes;
-    this.#watch(link, message);
+    link.watch.connected(message);
     this.#reconnect.connected();
     this.#connector.worked(link.transport.kind);
     this.#owner.opened(message.resumed);
@@ -230,26 +225,6 @@ export class Uplink implements LinkOwner {
     // Last: listeners may call whatever they like.
     this.#use(link.transport.kind);
     this.#enter("connected");
-  }
-
-  #watch(link: Link, { pingIntervalMs, pingMisses }: Connected): void {
-    const { clock, random } = this.#environment;
-    const timer = new Timer(clock);
-    const wheel: HeartbeatWheel = {
-      clock,
-      granularityMs: 1,
-      schedule: (entry, delayMs) => timer.start(delayMs, () => entry.onDue()),
-      cancel: () => timer.stop(),
-    };
-    const intervalMs = pingIntervalMs && Math.max(pingIntervalMs, MIN_PING_INTERVAL_MS);
-    link.heartbeat = new HeartbeatHandle(
-      { intervalMs, misses: Math.max(pingMisses, 1), wheel, random },
-      {
-        ping: (id) => link.send({ type: "ping", id }),
-        dead: () => link.close(CloseCode.PING_TIMEOUT, "The server does not answer"),
-      },
-    );
-    link.heartbeat.ping();
   }
 
   #flush(): void {
@@ -263,12 +238,11 @@ export class Uplink implements LinkOwner {
   /** Lets go of the link of now, which is lost or left. */
   #detach(): void {
     const open = this.#open;
-    this.#link?.heartbeat?.stop();
+    this.#link?.watch.stop();
     this.#link = undefined;
     this.#open = false;
     this.#leftLink?.abandon();
     this.#leftLink = undefined;
-    this.#overdue.stop();
     if (!open) return;
     // At the end, what waits hears of that instead.
     if (!this.#over) this.#owner.interrupted();
@@ -300,21 +274,9 @@ export class Uplink implements LinkOwner {
     if (this.#retry.running) {
       const delayMs = Math.max(0, this.#notBeforeMs - clock.now());
       this.#retry.start(delayMs + random() * AWAKE_SPREAD_MS, () => this.connect());
-    } else if (this.#open && !this.#overdue.running) {
-      const link = this.#link!;
-      this.#expectAnswer(link, PROBE_TIMEOUT_MS, "The server does not answer");
-      link.heartbeat?.ping();
+    } else if (this.#open) {
+      this.#link!.watch.probe();
     }
-  }
-
-  /** Gives the link up unless something comes in within that time. */
-  #expectAnswer(link: Link, ms: number, reason: string): void {
-    const { bytesIn } = this.traffic;
-    this.#overdue.start(ms, () => {
-      if (!this.#open || this.traffic.bytesIn === bytesIn) {
-        link.close(CloseCode.PING_TIMEOUT, reason);
-      }
-    });
   }
 
   #enter(state: ClientState): void {
@@ -329,15 +291,6 @@ export class Uplink implements LinkOwner {
     this.#events.emit("transport", transport);
   }
 }
-
-/** As long as a server waits for a `connect` by default. */
-const CONNECT_TIMEOUT_MS = 10_000;
-
-/** Four times the granularity of a timer, as a heartbeat needs it. */
-const MIN_PING_INTERVAL_MS = 4;
-
-/** Many times any round trip: a radio that wakes up takes a second or two. */
-const PROBE_TIMEOUT_MS = 5000;
 
 /** A network that comes back does so for all its clients at once. */
 const AWAKE_SPREAD_MS = 1000;
