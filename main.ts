@@ -18,6 +18,7 @@ const HELP = `Usage: deno task start [options]
   --key <file>             its private key, PEM                  SLIPSTREAM_KEY
   --origin <origin>        origin to allow; may be repeated      SLIPSTREAM_ORIGINS (commas)
   --allow-missing-origin   let in programs that send no Origin   SLIPSTREAM_ALLOW_MISSING_ORIGIN=1
+  --redis <url>            Redis to share with other nodes       SLIPSTREAM_REDIS
   --help                   this text
 
 With a certificate the server listens on every address ("::") and leaves development mode.
@@ -65,6 +66,7 @@ function readOptions(args: string[]): ServerOptions | "help" {
       key: { type: "string" },
       origin: { type: "string", multiple: true },
       "allow-missing-origin": { type: "boolean" },
+      redis: { type: "string" },
       help: { type: "boolean" },
     },
   });
@@ -76,6 +78,7 @@ function readOptions(args: string[]): ServerOptions | "help" {
   const developmentPortText = values["development-port"] ?? env("DEVELOPMENT_PORT");
   const certFile = cert ?? env("CERT");
   const keyFile = key ?? env("KEY");
+  const redisUrl = values.redis ?? env("REDIS");
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new TypeError(
       `--cert and --key must come together: got ${certFile ?? "no --cert"}, ${
@@ -98,6 +101,7 @@ function readOptions(args: string[]): ServerOptions | "help" {
         ? false as const
         : toPort("--development-port", developmentPortText),
     }),
+    ...(redisUrl !== undefined && { redis: { url: redisUrl } }),
     ...(certFile !== undefined && keyFile !== undefined && { tls: { certFile, keyFile } }),
   };
 }

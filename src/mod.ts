@@ -26,6 +26,8 @@ export type {
   HeartbeatOptions,
   LogEntry,
   NamespaceOptions,
+  RedisOptions,
+  RedisSentinels,
   RequestInfo,
   ServerOptions,
   SessionOptions,
@@ -33,6 +35,7 @@ export type {
   TlsFiles,
   TlsPem,
 } from "./options.ts";
+export type { RedisShardState, RedisState } from "./broker/redis_broker.ts";
 export type { AdmissionOptions } from "./policy/admission.ts";
 export type { OriginOptions } from "./policy/origin.ts";
 export { CloseCode } from "./protocol/close_code.ts";

@@ -285,6 +285,12 @@ export interface ServerOptions {
    * @default {}
    */
   readonly namespaces?: Readonly<Record<string, Partial<NamespaceOptions>>>;
+  /**
+   * The Redis that this node shares with others: what is published on one reaches the subscribers
+   * of all.
+   * @default none: the node stands alone
+   */
+  readonly redis?: RedisOptions;
   /** Limits of each session. */
   readonly session?: Partial<SessionOptions>;
   /** How dead peers are found. */

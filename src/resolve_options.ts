@@ -5,6 +5,7 @@ import {
   type LogEntry,
   NAMESPACE_DEFAULTS,
   type NamespaceOptions,
+  type RedisOptions,
   type ServerOptions,
   SESSION_DEFAULTS,
   type SessionOptions,
@@ -28,6 +29,8 @@ export interface ResolvedOptions {
   readonly origins: OriginOptions;
   readonly admission: AdmissionOptions;
   readonly namespaces: Readonly<Record<string, NamespaceOptions>>;
+  /** `undefined` where the node stands alone. */
+  readonly redis: RedisOptions | undefined;
   readonly session: SessionOptions;
   readonly heartbeat: HeartbeatOptions;
   readonly webtransport: NonNullable<ServerOptions["webtransport"]>;
@@ -62,6 +65,7 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
       Object.entries(options.namespaces ?? {})
         .map(([name, namespace]) => [name, withDefaults(NAMESPACE_DEFAULTS, namespace)]),
     ),
+    redis: options.redis,
     session: withDefaults(SESSION_DEFAULTS, options.session),
     heartbeat: withDefaults(HEARTBEAT_DEFAULTS, options.heartbeat),
     webtransport: options.webtransport ?? {},
@@ -144,6 +148,43 @@ const tlsSchema = v.union([
   v.strictObject({ developmentFolder: path }),
 ], "{ certFile, keyFile }, { cert, key } in PEM, or { developmentFolder }");
 
+const redisUrl = v.pipe(
+  v.string("a URL"),
+  v.check(
+    (text) => URL.canParse(text) && /^rediss?:\/\/[^/]/.test(text),
+    "redis://host:port or rediss://host:port",
+  ),
+);
+const redisUrls = v.pipe(
+  v.array(redisUrl, "a list of URLs"),
+  v.check((urls) => urls.length > 0, "one URL at least"),
+);
+
+const redisSchema = v.pipe(
+  v.partial(v.strictObject({
+    url: redisUrl,
+    urls: redisUrls,
+    sentinels: v.strictObject({
+      urls: redisUrls,
+      name: v.string("a name"),
+      username: v.optional(v.string("a name")),
+      password: v.optional(v.string("a password")),
+    }),
+    cluster: redisUrls,
+    ca: pem,
+    prefix: v.pipe(v.string("a text"), v.regex(/^[^{}]+$/, "a text without braces")),
+    timeoutMs: positive,
+    maxPendingBytes: positive,
+    checkIntervalMs: v.pipe(milliseconds, v.check((ms) => ms >= 100, "100 milliseconds or more")),
+    presenceTtlMs: v.pipe(milliseconds, v.check((ms) => ms >= 100, "100 milliseconds or more")),
+  })),
+  v.check(
+    ({ url, urls, sentinels, cluster }) =>
+      [url, urls, sentinels, cluster].filter((way) => way !== undefined).length === 1,
+    "one of url, urls, sentinels and cluster",
+  ),
+);
+
 const webTransportSchema = v.partial(v.strictObject(Object.fromEntries(
   Object.keys(WEBTRANSPORT_DEFAULTS)
     .filter((name) => name !== "clock")
@@ -188,6 +229,7 @@ const optionsSchema = v.partial(v.strictObject({
     }),
   ),
   namespaces: v.record(namespaceName, namespaceSchema),
+  redis: redisSchema,
   session: sessionSchema,
   heartbeat: v.partial(v.strictObject({
     intervalMs: v.pipe(
@@ -236,7 +278,9 @@ function describe(issues: readonly v.BaseIssue<unknown>[]): string {
       return `  ${at}: ${issue.message}`;
     }
     const expected = issue.message.startsWith("Invalid ") ? issue.expected : issue.message;
-    return `  ${at}: expected ${expected}, got ${at === "tls.key" ? "another text" : got(issue)}`;
+    // What may hold a secret is not told.
+    const secret = at === "tls.key" || at.startsWith("redis.");
+    return `  ${at}: expected ${expected}, got ${secret ? "another text" : got(issue)}`;
   });
   return `Invalid options\n${lines.join("\n")}`;
 }

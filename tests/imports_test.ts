@@ -40,7 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "webtransport",
   ],
   client: ["policy", "protocol", "varint"],
-  mod: ["options", "policy", "protocol", "server", "session", "webtransport"],
+  mod: ["broker", "options", "policy", "protocol", "server", "session", "webtransport"],
   main: ["mod"],
 };
 

@@ -54,6 +54,10 @@ for (
     [{ tls: { cert: "-----BEGIN", key: "secret" } }, [
       "tls.key: expected a text in PEM (-----BEGIN …), got another text",
     ]],
+    [{ redis: {} }, ["redis: expected one of url, urls, sentinels and cluster, got {  }"]],
+    [{ redis: { url: "http://user:secret@host" } }, [
+      "redis.url: expected redis://host:port or rediss://host:port, got another text",
+    ]],
     [{ tls: CERTIFICATE, developmentPort: 8080 }, [
       "developmentPort: no port beside a certificate: it is for development mode",
     ]],

@@ -105,7 +105,8 @@ export class RedisBroker implements Broker {
       return server.connect(subscriptions);
     });
     try {
-      await this.requests.answer(Promise.all(connecting));
+      const outcomes = await this.requests.answer(Promise.allSettled(connecting));
+      for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     } catch (error) {
       await this.close();
       throw error;

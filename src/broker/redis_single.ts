@@ -1,6 +1,7 @@
 import { Redis } from "ioredis";
 import type { Buffer } from "node:buffer";
 import type { RedisOptions } from "../options.ts";
+import type { TimerId } from "../policy/clock.ts";
 import { REDIS_SCRIPTS, type RedisScripts } from "./redis_scripts.ts";
 import type { RedisServer, RedisServerContext, RedisServerListener } from "./redis_server.ts";
 import { OutageReport, type SocketOptions, socketOptions } from "./redis_socket.ts";
@@ -13,10 +14,14 @@ export class RedisSingle implements RedisServer {
   readonly #commands: Redis;
   readonly #subscriber: Redis;
   readonly #report: OutageReport;
+  readonly #context: RedisServerContext;
+  readonly #revivals = new Set<TimerId>();
   #run = "";
+  #closed = false;
 
   constructor(name: string, address: SocketOptions, context: RedisServerContext) {
     this.name = name;
+    this.#context = context;
     this.#report = new OutageReport(name, context.onError);
     const commands: SocketOptions = { enableAutoPipelining: true, scripts: REDIS_SCRIPTS };
     this.#commands = new Redis({ ...socketOptions(context), ...commands, ...address });
@@ -24,6 +29,7 @@ export class RedisSingle implements RedisServer {
     for (const socket of this.sockets(true)) {
       socket.on("error", this.#report.error);
       socket.on("ready", this.#report.ready);
+      socket.on("end", () => this.#revive(socket));
     }
     // Whoever answers after this may be another run.
     this.#commands.on("close", () => this.#run = "");
@@ -106,6 +112,25 @@ export class RedisSingle implements RedisServer {
   }
 
   close(): void {
+    this.#closed = true;
+    for (const timer of this.#revivals) this.#context.clock.clearTimeout(timer);
     for (const socket of this.sockets(true)) socket.disconnect();
   }
+
+  /**
+   * ioredis gives up a socket for good if Sentinels tell of a failover while it asks them for the
+   * server.
+   */
+  #revive(socket: Redis): void {
+    if (this.#closed) return;
+    const { clock, random } = this.#context;
+    const timer = clock.setTimeout(() => {
+      this.#revivals.delete(timer);
+      socket.connect().catch(() => {});
+    }, REVIVE_MS * (0.5 + random()));
+    this.#revivals.add(timer);
+  }
 }
+
+/** About as long as a first attempt to come back. */
+const REVIVE_MS = 100;

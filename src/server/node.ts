@@ -1,6 +1,10 @@
 import { MemoryBroker } from "../broker/memory_broker.ts";
 import { MemoryPresence } from "../broker/memory_presence.ts";
 import { MemoryStore } from "../broker/memory_store.ts";
+import type { Broker } from "../broker/broker.ts";
+import type { Presence } from "../broker/presence.ts";
+import { RedisBroker, type RedisState } from "../broker/redis_broker.ts";
+import { RedisPresence } from "../broker/redis_presence.ts";
 import { Cork } from "../hub/cork.ts";
 import { Hub } from "../hub/hub.ts";
 import { Namespaces } from "../hub/namespaces.ts";
@@ -14,6 +18,8 @@ import { SessionRegistry } from "../session/session_registry.ts";
 export interface Node {
   readonly hub: Hub;
   readonly sessions: SessionRegistry;
+  /** How Redis is; `undefined` where the node stands alone. */
+  readonly redis: () => RedisState | undefined;
   /** Ends what is left when the sessions have ended. */
   close(): Promise<void>;
 }
@@ -23,9 +29,8 @@ export async function startNode(
   options: ResolvedOptions,
   onError: (error: unknown) => void,
 ): Promise<Node> {
-  const { clock, random, now } = options;
-  const broker = new MemoryBroker(new MemoryStore({ clock, random, now }));
-  const presence = new MemoryPresence();
+  const { clock, random } = options;
+  const { broker, presence, redis } = openBroker(options, onError);
   const namespaces = new Namespaces(options.namespaces);
   const hub = new Hub({ broker, presence, namespaces, clock, random, onError });
   await hub.start();
@@ -48,9 +53,24 @@ export async function startNode(
   return {
     hub,
     sessions,
+    redis,
     async close() {
       await presence.close();
       await broker.close();
     },
   };
+}
+
+function openBroker(
+  { redis, clock, random, now }: ResolvedOptions,
+  onError: (error: unknown) => void,
+): { broker: Broker; presence: Presence; redis: () => RedisState | undefined } {
+  if (redis === undefined) {
+    const broker = new MemoryBroker(new MemoryStore({ clock, random, now }));
+    return { broker, presence: new MemoryPresence(), redis: () => undefined };
+  }
+  const broker = new RedisBroker({ redis, clock, random, onError });
+  const ttlMs = redis.presenceTtlMs ?? 60_000;
+  const presence = new RedisPresence({ broker, clock, random, ttlMs });
+  return { broker, presence, redis: () => broker.state() };
 }

@@ -21,6 +21,7 @@ import { WebTransportEntrance } from "./webtransport_entrance.ts";
  *
  * @throws {TypeError} If an option is wrong, naming each; or if the certificate is missing or does
  * not fit its key, naming the file.
+ * @throws {Error} If Redis cannot be reached, naming where.
  * @throws {Deno.errors.AddrInUse} If a port is in use, with what to do about it.
  */
 export async function serve(options: ServerOptions = {}): Promise<SlipstreamServer> {
@@ -90,6 +91,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     info: () => infoFor(host),
     hub: node.hub,
     sessions: node.sessions,
+    redis: node.redis,
     door,
     entrance,
     drainWindowMs: () => node.sessions.transportCount * 1000 / ratePerSecond,

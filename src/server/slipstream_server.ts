@@ -1,3 +1,4 @@
+import type { RedisState } from "../broker/redis_broker.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Payload, Position } from "../protocol/message.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
@@ -16,6 +17,7 @@ export interface ServerParts {
   readonly door: Door;
   readonly entrance: WebTransportEntrance;
   readonly sessions: SessionRegistry;
+  readonly redis: () => RedisState | undefined;
   /** Over how many milliseconds a drain spreads its departures where nothing is said. */
   readonly drainWindowMs: () => number;
   readonly clock: Clock;
@@ -64,6 +66,11 @@ export class SlipstreamServer {
   /** What `/rt/info` says at this moment. */
   get info(): ServerInfo {
     return this.#parts.info();
+  }
+
+  /** How Redis is at this moment; `undefined` where the node stands alone. */
+  get redis(): RedisState | undefined {
+    return this.#parts.redis();
   }
 
   /** How many sessions there are, those included that wait for their client to come back. */
