@@ -106,7 +106,7 @@ export class Uplink implements LinkOwner {
     this.#attempt?.abort();
     this.#retry.stop();
     const controller = this.#attempt = new AbortController();
-    this.#connector.open(() => new Link(this, this.#environment), controller).then(
+    this.#connector.open(() => new Link(this, this.#environment.clock), controller).then(
       (opened) => {
         if (this.#attempt === controller) this.#adopt(opened);
         else opened.link.abandon();

@@ -1,6 +1,5 @@
 import type { Clock } from "../policy/clock.ts";
-import { HeartbeatHandle, type HeartbeatWheel } from "../policy/heartbeat.ts";
-import type { Random } from "../policy/random.ts";
+import { RttEstimator } from "../policy/rtt.ts";
 import type { Connected } from "../protocol/message.ts";
 import { Timer } from "./timer.ts";
 
@@ -11,26 +10,42 @@ export interface WatchedServer {
   dead(reason: string): void;
 }
 
-/** Watches whether the server answers over one link: `connect`, then pings. */
+/**
+ * Watches whether the server answers over one link: `connect`, then pings.
+ *
+ * - Anything that comes in counts as life. A server pings a quiet client before the interval ends,
+ *   so that only one that is silent is pinged from here.
+ * - A dead server is found at the latest `pingIntervalMs × (pingMisses + 1)` after it was last heard.
+ * - A client that was suspended grants the server one interval more, once: what it sent may wait
+ *   unread.
+ */
 export class Watch {
   readonly #clock: Clock;
-  readonly #random: Random;
   readonly #server: WatchedServer;
+  readonly #rtt = new RttEstimator();
   /** Until an answer is overdue: to `connect`, or to the ping of a probe. */
   readonly #overdue: Timer;
-  /** Once the server has answered `connect`. */
-  #heartbeat: HeartbeatHandle | undefined;
+  /** Until the server has been silent for an interval. */
+  readonly #quiet: Timer;
+  #connected: Connected | undefined;
+  #heardMs = 0;
+  #dueMs = 0;
+  #unanswered = 0;
+  #graceUsed = false;
+  #pingId = 0;
+  /** When the newest ping left; `undefined` once its pong is in. */
+  #pingSentMs: number | undefined;
 
-  constructor(clock: Clock, random: Random, server: WatchedServer) {
+  constructor(clock: Clock, server: WatchedServer) {
     this.#clock = clock;
-    this.#random = random;
     this.#server = server;
     this.#overdue = new Timer(clock);
+    this.#quiet = new Timer(clock);
   }
 
   /** Smoothed round-trip time in milliseconds; `undefined` before it was measured. */
   get rttMs(): number | undefined {
-    return this.#heartbeat?.rtt.smoothedMs;
+    return this.#rtt.smoothedMs;
   }
 
   /** A `connect` leaves. */
@@ -39,46 +54,37 @@ export class Watch {
   }
 
   /** The server has answered `connect`, and said how it wants to be watched. */
-  connected({ pingIntervalMs, pingMisses }: Connected): void {
-    this.#overdue.stop();
-    const timer = new Timer(this.#clock);
-    const wheel: HeartbeatWheel = {
-      clock: this.#clock,
-      granularityMs: 1,
-      schedule: (entry, delayMs) => timer.start(delayMs, () => entry.onDue()),
-      cancel: () => timer.stop(),
-    };
-    const settings = {
-      intervalMs: pingIntervalMs && Math.max(pingIntervalMs, MIN_PING_INTERVAL_MS),
-      misses: Math.max(pingMisses, 1),
-      wheel,
-      random: this.#random,
-    };
-    this.#heartbeat = new HeartbeatHandle(settings, {
-      ping: (id) => this.#server.ping(id),
-      dead: () => this.#server.dead(SILENT),
-    });
+  connected(connected: Connected): void {
+    this.#connected = connected;
+    this.arrived();
     this.ping();
+    if (connected.pingIntervalMs > 0) this.#wait(connected.pingIntervalMs);
   }
 
-  /** Something came in. */
+  /** Something came in. Before `connected()` it is no answer. */
   arrived(): void {
-    if (this.#heartbeat === undefined) return;
-    this.#heartbeat.touch();
+    if (this.#connected === undefined) return;
+    this.#heardMs = this.#clock.now();
+    this.#unanswered = 0;
+    this.#graceUsed = false;
     this.#overdue.stop();
   }
 
-  /** Measures the round-trip time; only once connected. */
+  /** Measures the round-trip time. */
   ping(): void {
-    this.#heartbeat?.ping();
+    this.#pingId = (this.#pingId + 1) & MAX_PING_ID;
+    this.#pingSentMs = this.#clock.now();
+    this.#server.ping(this.#pingId);
   }
 
-  /** Takes the answer to a ping. */
+  /** Takes the answer to a ping. Only the newest measures, and only once. */
   pong(id: number): void {
-    this.#heartbeat?.pong(id);
+    if (id !== this.#pingId || this.#pingSentMs === undefined) return;
+    this.#rtt.sample(this.#clock.now() - this.#pingSentMs);
+    this.#pingSentMs = undefined;
   }
 
-  /** Asks whether the server is still there, and wants to know soon; only once connected. */
+  /** Asks whether the server is still there, and wants to know soon. */
   probe(): void {
     if (this.#overdue.running) return;
     this.#expect(PROBE_TIMEOUT_MS, SILENT);
@@ -87,12 +93,29 @@ export class Watch {
 
   /** Ends the watch; idempotent. */
   stop(): void {
-    this.#heartbeat?.stop();
     this.#overdue.stop();
+    this.#quiet.stop();
   }
 
   #expect(ms: number, reason: string): void {
     this.#overdue.start(ms, () => this.#server.dead(reason));
+  }
+
+  #wait(ms: number): void {
+    this.#dueMs = this.#clock.now() + ms;
+    this.#quiet.start(ms, () => this.#check());
+  }
+
+  #check(): void {
+    const { pingIntervalMs, pingMisses } = this.#connected!;
+    const nowMs = this.#clock.now();
+    const leftMs = this.#heardMs + pingIntervalMs - nowMs;
+    if (leftMs > 0) return this.#wait(leftMs);
+    if (nowMs - this.#dueMs > pingIntervalMs / 2 && !this.#graceUsed) this.#graceUsed = true;
+    else if (++this.#unanswered > pingMisses) return this.#server.dead(SILENT);
+    this.#wait(pingIntervalMs);
+    // Last, because a ping that finds its transport gone may stop this watch.
+    this.ping();
   }
 }
 
@@ -104,5 +127,5 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Many times any round trip: a radio that wakes up takes a second or two. */
 const PROBE_TIMEOUT_MS = 5000;
 
-/** Four times the granularity of a timer, as a heartbeat needs it. */
-const MIN_PING_INTERVAL_MS = 4;
+/** What four bytes of a varint hold. */
+const MAX_PING_ID = 0x3fff_ffff;

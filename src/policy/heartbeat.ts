@@ -21,12 +21,6 @@ export interface HeartbeatOptions {
   misses?: number;
 }
 
-/** What a heartbeat needs of a {@linkcode TimerWheel}; a client has but one entry, and no wheel. */
-export type HeartbeatWheel = Pick<
-  TimerWheel,
-  "clock" | "granularityMs" | "schedule" | "cancel"
->;
-
 /** What a heartbeat does to the peer it watches. */
 export interface HeartbeatPeer {
   /** Sends a ping; `id` (0 to 2^30 - 1, four bytes as a varint) comes back in the pong. */
@@ -35,20 +29,8 @@ export interface HeartbeatPeer {
   dead(): void;
 }
 
-/** How peers are watched. */
-export interface HeartbeatSettings {
-  /** How long a peer may be quiet, in milliseconds; 0 if disabled. */
-  readonly intervalMs: number;
-  /** How many pings in a row may stay unanswered, at least one. */
-  readonly misses: number;
-  /** Where the watches wait. An interval that is not 0 is at least four times its granularity. */
-  readonly wheel: HeartbeatWheel;
-  /** What spreads the pings. */
-  readonly random: Random;
-}
-
 /**
- * Finds dead peers, for a server's clients and for a client's server alike.
+ * Finds dead peers among a server's clients.
  *
  * - Any inbound traffic counts as life: who talks is never pinged.
  * - A quiet peer gets its first ping in the last quarter of the interval, at random, so that peers
@@ -57,17 +39,21 @@ export interface HeartbeatSettings {
  * - A process that was suspended (a laptop's lid, a busy event loop) grants the peer one interval
  *   more before it gives it up: what the peer sent may wait unread.
  */
-export class Heartbeat implements HeartbeatSettings {
+export class Heartbeat {
+  /** How long a peer may be quiet, in milliseconds; 0 if disabled. */
   readonly intervalMs: number;
+  /** How many pings in a row may stay unanswered. */
   readonly misses: number;
-  readonly wheel: HeartbeatWheel;
+  /** Where the watches wait. */
+  readonly wheel: TimerWheel;
+  /** What spreads the pings. */
   readonly random: Random;
 
   /**
    * @throws {RangeError} If `misses` is not a positive integer, or if `intervalMs` is neither 0 nor
    * at least four times the granularity of `wheel`.
    */
-  constructor(options: HeartbeatOptions, wheel: HeartbeatWheel, random: Random) {
+  constructor(options: HeartbeatOptions, wheel: TimerWheel, random: Random) {
     const { intervalMs = 30_000, misses = 3 } = options;
     // A quarter of the interval absorbs the wheel's lateness, so that the bound holds.
     const least = 4 * wheel.granularityMs;
@@ -95,7 +81,7 @@ export class Heartbeat implements HeartbeatSettings {
 export class HeartbeatHandle extends TimerEntry {
   /** The round-trip time to the peer, as far as pings have measured it. */
   readonly rtt: RttEstimator = new RttEstimator();
-  readonly #heartbeat: HeartbeatSettings;
+  readonly #heartbeat: Heartbeat;
   readonly #clock: Clock;
   readonly #peer: HeartbeatPeer;
   #lastTrafficMs: number;
@@ -109,8 +95,8 @@ export class HeartbeatHandle extends TimerEntry {
   /** When the newest ping left, or -1 if its pong is in. */
   #pingSentMs = -1;
 
-  /** Who watches many peers has a {@linkcode Heartbeat} do it. */
-  constructor(heartbeat: HeartbeatSettings, peer: HeartbeatPeer) {
+  /** Use {@linkcode Heartbeat.watch}. */
+  constructor(heartbeat: Heartbeat, peer: HeartbeatPeer) {
     super();
     this.#heartbeat = heartbeat;
     this.#clock = heartbeat.wheel.clock;
