@@ -3,8 +3,7 @@ import { MemoryPresence } from "../broker/memory_presence.ts";
 import { MemoryStore } from "../broker/memory_store.ts";
 import type { Broker } from "../broker/broker.ts";
 import type { Presence } from "../broker/presence.ts";
-import { RedisBroker, type RedisState } from "../broker/redis_broker.ts";
-import { RedisPresence } from "../broker/redis_presence.ts";
+import type { RedisState } from "../broker/redis_broker.ts";
 import { Cork } from "../hub/cork.ts";
 import { Hub } from "../hub/hub.ts";
 import { Namespaces } from "../hub/namespaces.ts";
@@ -12,6 +11,7 @@ import { Admission } from "../policy/admission.ts";
 import { Heartbeat } from "../policy/heartbeat.ts";
 import { TimerWheel } from "../policy/timer_wheel.ts";
 import type { ResolvedOptions } from "../resolve_options.ts";
+import { loadRedis } from "./load_redis.ts";
 import { SessionRegistry } from "../session/session_registry.ts";
 
 /** What a node is below its listeners: broker, channels and sessions. */
@@ -30,7 +30,7 @@ export async function startNode(
   onError: (error: unknown) => void,
 ): Promise<Node> {
   const { clock, random } = options;
-  const { broker, presence, redis } = openBroker(options, onError);
+  const { broker, presence, redis } = await openBroker(options, onError);
   const namespaces = new Namespaces(options.namespaces);
   const hub = new Hub({ broker, presence, namespaces, clock, random, onError });
   await hub.start();
@@ -61,14 +61,15 @@ export async function startNode(
   };
 }
 
-function openBroker(
+async function openBroker(
   { redis, clock, random, now }: ResolvedOptions,
   onError: (error: unknown) => void,
-): { broker: Broker; presence: Presence; redis: () => RedisState | undefined } {
+): Promise<{ broker: Broker; presence: Presence; redis: () => RedisState | undefined }> {
   if (redis === undefined) {
     const broker = new MemoryBroker(new MemoryStore({ clock, random, now }));
     return { broker, presence: new MemoryPresence(), redis: () => undefined };
   }
+  const { RedisBroker, RedisPresence } = await loadRedis();
   const broker = new RedisBroker({ redis, clock, random, onError });
   const ttlMs = redis.presenceTtlMs ?? 60_000;
   const presence = new RedisPresence({ broker, clock, random, ttlMs });

@@ -1,0 +1,45 @@
+import process from "node:process";
+import type { RedisBroker } from "../broker/redis_broker.ts";
+import type { RedisPresence } from "../broker/redis_presence.ts";
+
+/** What a node needs of Redis. */
+export interface RedisModules {
+  readonly RedisBroker: typeof RedisBroker;
+  readonly RedisPresence: typeof RedisPresence;
+}
+
+let loaded: Promise<RedisModules> | undefined;
+
+/**
+ * Loads what speaks to Redis, which a node that stands alone does without.
+ *
+ * The package `debug`, of ioredis, lists the whole environment when it is loaded, for which Deno
+ * would want permission. Until it is loaded the list is empty, and a variable that may not be read
+ * is not set.
+ */
+export function loadRedis(): Promise<RedisModules> {
+  return loaded ??= load();
+}
+
+async function load(): Promise<RedisModules> {
+  const { env } = process;
+  process.env = new Proxy(env, {
+    ownKeys: () => [],
+    get(target, name) {
+      try {
+        return Reflect.get(target, name);
+      } catch {
+        return undefined;
+      }
+    },
+  });
+  try {
+    const [{ RedisBroker }, { RedisPresence }] = await Promise.all([
+      import("../broker/redis_broker.ts"),
+      import("../broker/redis_presence.ts"),
+    ]);
+    return { RedisBroker, RedisPresence };
+  } finally {
+    process.env = env;
+  }
+}
