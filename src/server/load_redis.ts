@@ -23,11 +23,11 @@ export function loadRedis(): Promise<RedisModules> {
 
 async function load(): Promise<RedisModules> {
   const { env } = process;
-  process.env = new Proxy(env, {
-    ownKeys: () => [],
-    get(target, name) {
+  // Of an empty object, as a proxy of `env` itself would have its keys compared with the real ones.
+  process.env = new Proxy<typeof env>({}, {
+    get(_target, name) {
       try {
-        return Reflect.get(target, name);
+        return Reflect.get(env, name);
       } catch {
         return undefined;
       }
