@@ -12,6 +12,13 @@ export class HttpError extends Error {
   }
 }
 
+/** `response`, unless its status is no success: then throws, and lets go of its body. */
+export function successful(response: Response): Response {
+  if (response.ok) return response;
+  response.body?.cancel().catch(() => {});
+  throw new HttpError(response);
+}
+
 /**
  * Only seconds are understood: a date would need the server's clock. A server that asks for more
  * than an hour is not obeyed: nobody waits that long.

@@ -1,6 +1,6 @@
 import { decodeServerMessage } from "../../protocol/json_server.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
-import { HttpError } from "../http_error.ts";
+import { successful } from "../http_error.ts";
 import { type ServerSentEvent, SseParser } from "./sse_parser.ts";
 import { concatenate, type Target, Transport, type TransportReceiver } from "./transport.ts";
 
@@ -13,37 +13,22 @@ export async function openSse(
   receiver: TransportReceiver,
   signal: AbortSignal,
 ): Promise<Transport> {
-  const controller = new AbortController();
-  const abort = () => controller.abort(signal.reason);
-  signal.addEventListener("abort", abort);
-  try {
-    const response = await fetch(new URL("/rt/sse", target.base), {
-      headers: { accept: "text/event-stream" },
-      cache: "no-store",
-      signal: controller.signal,
-    });
-    if (!response.ok || response.body === null) {
-      response.body?.cancel().catch(() => {});
-      throw new HttpError(response);
-    }
-    const reader = response.body.getReader();
-    const parser = new SseParser(target.maxIncomingBytes);
-    let event: ServerSentEvent | undefined;
-    while ((event = parser.next()) === undefined) {
-      const { done, value } = await reader.read();
-      if (done) throw new Error("The event stream ended before its first event");
-      parser.push(value);
-    }
-    if (event.type !== "open") throw new Error(`An open event was expected: ${event.type}`);
-    const id: unknown = JSON.parse(event.data).transport;
-    if (typeof id !== "string") throw new Error(`An open event names its transport: ${event.data}`);
-    return new SseTransport(target.base, id, reader, parser, controller, receiver);
-  } catch (error) {
-    controller.abort(error);
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", abort);
+  const response = await fetch(new URL("/rt/sse", target.base), {
+    headers: { accept: "text/event-stream" },
+    cache: "no-store",
+    signal,
+  });
+  const reader = successful(response).body!.getReader();
+  const parser = new SseParser(target.maxIncomingBytes);
+  let event: ServerSentEvent | undefined;
+  while ((event = parser.next()) === undefined) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error("The event stream ended before its first event");
+    parser.push(value);
   }
+  if (event.type !== "open") throw new Error(`An open event was expected: ${event.type}`);
+  const { transport } = JSON.parse(event.data);
+  return new SseTransport(target.base, transport, reader, parser, receiver);
 }
 
 class SseTransport extends Transport {
@@ -52,8 +37,8 @@ class SseTransport extends Transport {
   override bufferedBytes = 0;
   readonly #url: URL;
   readonly #id: string;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #parser: SseParser;
-  readonly #controller: AbortController;
   #waiting: Uint8Array[] = [];
   #posting = false;
 
@@ -62,15 +47,14 @@ class SseTransport extends Transport {
     id: string,
     reader: ReadableStreamDefaultReader<Uint8Array>,
     parser: SseParser,
-    controller: AbortController,
     receiver: TransportReceiver,
   ) {
     super(receiver);
     this.#url = new URL("/rt/send", base);
     this.#id = id;
     this.#parser = parser;
-    this.#controller = controller;
-    this.#read(reader).catch((error) => this.lose(error));
+    this.#reader = reader;
+    this.#read().catch((error) => this.lose(error));
   }
 
   override write(messages: readonly Uint8Array[]): void {
@@ -83,7 +67,7 @@ class SseTransport extends Transport {
 
   protected override release(): void {
     // What is on its way up is left to arrive: it may be the message that ends the session.
-    if (!this.#posting) this.#controller.abort();
+    if (!this.#posting) this.#cancel();
   }
 
   /** One request at a time: two could overtake each other. */
@@ -98,13 +82,12 @@ class SseTransport extends Transport {
           body: body as BufferSource,
           signal: AbortSignal.timeout(POST_TIMEOUT_MS),
         });
-        response.body?.cancel().catch(() => {});
-        if (!response.ok) throw new HttpError(response);
+        successful(response).body?.cancel().catch(() => {});
         this.bufferedBytes -= body.length;
       }
     } finally {
       this.#posting = false;
-      if (this.ended) this.#controller.abort();
+      if (this.ended) this.#cancel();
     }
   }
 
@@ -126,9 +109,9 @@ class SseTransport extends Transport {
     return concatenate(chunks);
   }
 
-  async #read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  async #read(): Promise<void> {
     while (!this.ended) {
-      const { done, value } = await reader.read();
+      const { done, value } = await this.#reader.read();
       this.#takeEvents(value);
       if (done) this.lose("The event stream ended");
     }
@@ -151,7 +134,11 @@ class SseTransport extends Transport {
       throw new ProtocolError(`A close event with a code was expected: ${data}`);
     }
     this.end({ code, reason: String(reason ?? "") });
-    this.#controller.abort();
+    this.#cancel();
+  }
+
+  #cancel(): void {
+    this.#reader.cancel().catch(() => {});
   }
 }
 

@@ -31,7 +31,7 @@ export interface Target {
 
 /**
  * Opens a transport, ready to send. Rejects, and leaves nothing open, if that fails or `signal`
- * aborts.
+ * aborts, which it does whenever the attempt failed, and not while the transport is in use.
  */
 export type OpenTransport = (
   target: Target,

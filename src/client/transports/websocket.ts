@@ -19,22 +19,17 @@ export function openWebSocket(
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, SUBPROTOCOL[target.encoding]);
     socket.binaryType = "arraybuffer";
-    const abort = () => {
+    signal.addEventListener("abort", () => {
       socket.onopen = socket.onclose = socket.onerror = null;
       socket.close();
       reject(signal.reason);
-    };
-    signal.addEventListener("abort", abort);
+    });
     // The browser tells the page nothing of why.
     socket.onerror = () => {};
     socket.onclose = (event) => {
-      signal.removeEventListener("abort", abort);
       reject(new Error(`The WebSocket did not open: ${event.code} ${event.reason}`.trimEnd()));
     };
-    socket.onopen = () => {
-      signal.removeEventListener("abort", abort);
-      resolve(new WebSocketTransport(socket, target, receiver));
-    };
+    socket.onopen = () => resolve(new WebSocketTransport(socket, target, receiver));
   });
 }
 

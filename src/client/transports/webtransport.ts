@@ -17,19 +17,11 @@ export async function openWebTransport(
   });
   // Whoever waits for `ready` hears of a failure there; `closed` must not be unhandled as well.
   session.closed.catch(() => {});
-  const abort = () => closeQuietly(session, CloseCode.LEFT, "");
-  signal.addEventListener("abort", abort);
-  try {
-    await session.ready;
-    const control = await session.createBidirectionalStream();
-    signal.throwIfAborted();
-    return new WebTransportTransport(session, control, target, receiver);
-  } catch (error) {
-    abort();
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+  signal.addEventListener("abort", () => closeQuietly(session, CloseCode.LEFT, ""));
+  await session.ready;
+  const control = await session.createBidirectionalStream();
+  signal.throwIfAborted();
+  return new WebTransportTransport(session, control, target, receiver);
 }
 
 class WebTransportTransport extends Transport {
