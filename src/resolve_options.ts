@@ -219,6 +219,7 @@ const optionsSchema = v.partial(v.strictObject({
     v.partial(v.strictObject({
       ratePerSecond: v.number("a number above 0"),
       burst: v.number("a number from 1"),
+      ratePerSecondPerAddress: v.number("a number from 1"),
       maxSessions: positiveOrInfinity,
       maxSessionsPerAddress: positiveOrInfinity,
     })),

@@ -1,3 +1,4 @@
+import { AddressRate } from "./address_rate.ts";
 import type { Clock } from "./clock.ts";
 import type { Random } from "./random.ts";
 import { TokenBucket } from "./token_bucket.ts";
@@ -12,11 +13,19 @@ export interface AdmissionOptions {
    */
   ratePerSecond?: number;
   /**
-   * New sessions at once, after a quiet spell.
+   * New sessions at once, after a quiet spell; the last fifth is for clients whose session waits
+   * for them.
    *
    * @default ratePerSecond, at least 1
    */
   burst?: number;
+  /**
+   * New sessions a second of one address, and at once; `Infinity` disables the limit. The default
+   * leaves most of the rate to others, and lets a household or a small office in at once.
+   *
+   * @default a fifth of ratePerSecond, at least 20
+   */
+  ratePerSecondPerAddress?: number;
   /**
    * Sessions in all; `Infinity` disables the limit. The default is what 1 GiB holds of the
    * smallest, over WebSocket.
@@ -50,14 +59,27 @@ export interface Refused {
 }
 
 /**
- * Decides whether a node takes one more session. Its one map holds the addresses that have
- * sessions, so it is never larger than their number.
+ * Who wants a place, which decides over the rate; the limits in number are the same for all.
  *
- * Clients refused for the total or the rate are booked one after another at that rate, so that a herd comes back
- * no faster than the node takes it.
+ * - `new`: someone unknown. A fifth of the burst is not for them.
+ * - `returning`: the client of a session that is kept for it. It may use that fifth too, so that
+ *   these go first when too many come at once.
+ * - `invited`: passed {@linkcode Admission.invite} a moment ago, as either.
+ */
+export type Visitor = "new" | "returning" | "invited";
+
+/**
+ * Decides whether a node takes one more session. What it remembers are the addresses that have
+ * sessions or had some let in a moment ago, so it is never larger than their number.
+ *
+ * Clients refused for the total or the rate are booked one after another at that rate, so that a
+ * herd comes back no faster than the node takes it.
  */
 export class Admission {
   readonly #bucket: TokenBucket;
+  /** Tokens that only those who return may take. */
+  readonly #reserve: number;
+  readonly #addressRate: AddressRate;
   readonly #maxSessions: number;
   readonly #maxSessionsPerAddress: number;
   readonly #clock: Clock;
@@ -68,13 +90,18 @@ export class Admission {
   #bookedMs = 0;
 
   /**
-   * @throws {RangeError} If `ratePerSecond` is not above 0, `burst` is below 1, or a maximum is
-   * neither a positive integer nor `Infinity`.
+   * @throws {RangeError} If a rate is not above 0, `burst` or `ratePerSecondPerAddress` is below 1,
+   * or a maximum is neither a positive integer nor `Infinity`.
    */
   constructor(options: AdmissionOptions, clock: Clock, random: Random) {
     const { ratePerSecond = 500, maxSessions = 50_000, maxSessionsPerAddress = 1000 } = options;
-    const { burst = Math.max(1, ratePerSecond) } = options;
+    const {
+      burst = Math.max(1, ratePerSecond),
+      ratePerSecondPerAddress = Math.max(20, ratePerSecond / 5),
+    } = options;
     this.#bucket = new TokenBucket({ ratePerSecond, burst }, clock);
+    this.#reserve = Math.floor(burst / 5);
+    this.#addressRate = new AddressRate(ratePerSecondPerAddress, ratePerSecondPerAddress, clock);
     this.#maxSessions = requireLimit("maxSessions", maxSessions);
     this.#maxSessionsPerAddress = requireLimit("maxSessionsPerAddress", maxSessionsPerAddress);
     this.#clock = clock;
@@ -92,17 +119,12 @@ export class Admission {
   }
 
   /** Asks for a place for a session from `address`, an IP address in text form. */
-  admit(address: string): Admitted | Refused {
+  admit(address: string, visitor: Visitor = "new"): Admitted | Refused {
     const key = addressKey(address);
-    const ofAddress = this.#sessionsByAddress.get(key) ?? 0;
-    // First, so that an address over its limit takes no token and books no time from the others.
-    if (ofAddress >= this.#maxSessionsPerAddress) return this.#refuse("address", FULL_RETRY_MS);
-    if (this.#sessions >= this.#maxSessions) {
-      return this.#refuse("total", Math.max(FULL_RETRY_MS, this.#book()));
-    }
-    if (!this.#bucket.take()) return this.#refuse("rate", this.#book());
+    const refused = this.#judge(key, visitor);
+    if (refused !== undefined) return refused;
     this.#sessions++;
-    this.#sessionsByAddress.set(key, ofAddress + 1);
+    this.#sessionsByAddress.set(key, (this.#sessionsByAddress.get(key) ?? 0) + 1);
     let held = true;
     return {
       admitted: true,
@@ -112,6 +134,31 @@ export class Admission {
         this.#release(key);
       },
     };
+  }
+
+  /**
+   * Asks whether one from `address` may come, and counts it against the rate as if it came. Nothing
+   * is held; whoever comes is admitted as `invited`.
+   */
+  invite(address: string, visitor: "new" | "returning"): Refused | undefined {
+    return this.#judge(addressKey(address), visitor);
+  }
+
+  #judge(key: string, visitor: Visitor): Refused | undefined {
+    const ofAddress = this.#sessionsByAddress.get(key) ?? 0;
+    // First, so that an address over its limit takes no token and books no time from the others.
+    if (ofAddress >= this.#maxSessionsPerAddress) return this.#refuse("address", FULL_RETRY_MS);
+    const waitMs = visitor === "invited" ? 0 : this.#addressRate.waitMs(key, MAX_BOOKED_MS);
+    if (waitMs > 0) return this.#refuse("address", waitMs);
+    if (this.#sessions >= this.#maxSessions) {
+      return this.#refuse("total", Math.max(FULL_RETRY_MS, this.#book()));
+    }
+    if (visitor === "invited") return undefined;
+    if (!this.#bucket.take(1, visitor === "new" ? this.#reserve : 0)) {
+      return this.#refuse("rate", this.#book());
+    }
+    this.#addressRate.charge(key);
+    return undefined;
   }
 
   #release(key: string): void {

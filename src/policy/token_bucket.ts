@@ -32,14 +32,14 @@ export class TokenBucket {
     this.#filledMs = clock.now();
   }
 
-  /** Takes `tokens` if there are as many; false takes none. */
-  take(tokens = 1): boolean {
+  /** Takes `tokens` if that leaves `reserve` in the bucket; false takes none. */
+  take(tokens = 1, reserve = 0): boolean {
     if (this.ratePerSecond === Infinity) return true;
     const nowMs = this.#clock.now();
     const filled = this.#tokens + (nowMs - this.#filledMs) * this.ratePerSecond / 1000;
     this.#filledMs = nowMs;
     this.#tokens = Math.min(this.burst, filled);
-    if (this.#tokens < tokens) return false;
+    if (this.#tokens < tokens + reserve) return false;
     this.#tokens -= tokens;
     return true;
   }

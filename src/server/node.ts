@@ -45,7 +45,11 @@ export async function startNode(
     rpc: options.rpc,
     reconnectSpreadMs: options.reconnectSpreadMs,
     // The door judges the rate of transports; here sessions are counted, which outlive them.
-    admission: new Admission({ ...options.admission, ratePerSecond: Infinity }, clock, random),
+    admission: new Admission(
+      { ...options.admission, ratePerSecond: Infinity, ratePerSecondPerAddress: Infinity },
+      clock,
+      random,
+    ),
     random,
     onError,
   });

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { addressKey, Admission, type AdmissionOptions } from "../../src/policy/admission.ts";
+import {
+  addressKey,
+  Admission,
+  type AdmissionOptions,
+  type Visitor,
+} from "../../src/policy/admission.ts";
 import { seededRandom } from "../../src/policy/random.ts";
 import { FakeClock } from "../fake_clock.ts";
 
@@ -118,6 +123,66 @@ Deno.test("Admission forgets an address with its last session", () => {
   );
 });
 
+Deno.test("Admission keeps the rate of others from an address that comes again and again", () => {
+  const { clock, admission } = setUp({ ratePerSecond: 200, maxSessionsPerAddress: Infinity });
+  for (let turn = 0; turn < 40; turn++) requireAdmitted(admission, "192.0.2.1").release();
+  const refused = requireRefused(admission, "192.0.2.1");
+  assert.equal(refused.reason, "address");
+  assert.ok(refused.retryAfterMs > 0 && refused.retryAfterMs <= 37.5, `${refused.retryAfterMs}`);
+  for (let turn = 0; turn < 120; turn++) requireAdmitted(admission, `192.0.3.${turn}`);
+  clock.advance(100);
+  for (let turn = 0; turn < 4; turn++) requireAdmitted(admission, "192.0.2.1");
+  assert.equal(requireRefused(admission, "192.0.2.1").reason, "address");
+});
+
+Deno.test("Admission calls those refused for their address back at its rate", () => {
+  const { admission } = setUp({ ratePerSecondPerAddress: 50, maxSessionsPerAddress: Infinity });
+  for (let turn = 0; turn < 50; turn++) requireAdmitted(admission, "192.0.2.1");
+  const delays = Array.from(
+    { length: 500 },
+    () => requireRefused(admission, "192.0.2.1").retryAfterMs,
+  ).sort((a, b) => a - b);
+  for (const [index, delayMs] of delays.entries()) {
+    assert.ok(index + 1 <= 50 * delayMs / 1000 + 1e-6, `client ${index} after ${delayMs} ms`);
+  }
+  assert.ok(delays.at(-1)! <= 15_000);
+});
+
+Deno.test("Admission keeps a fifth of its burst for those who return", () => {
+  const { clock, admission } = setUp({ ratePerSecond: 10, burst: 10 });
+  const come = (number: number, visitor: Visitor) =>
+    admission.admit(`192.0.2.${number}`, visitor).admitted;
+  const admitted = (count: number, visitor: Visitor) =>
+    Array.from({ length: count }, (_, number) => come(number, visitor)).filter(Boolean).length;
+  assert.equal(admitted(50, "new"), 8);
+  assert.equal(admitted(50, "returning"), 2);
+  // While both come faster than the rate, those who return have all of it.
+  let [returned, fresh] = [0, 0];
+  for (let turn = 0; turn < 100; turn++) {
+    clock.advance(50);
+    if (come(1, "new")) fresh++;
+    if (come(2, "returning")) returned++;
+  }
+  assert.deepEqual([returned, fresh], [50, 0]);
+  clock.advance(300);
+  assert.equal(come(1, "new"), true);
+});
+
+Deno.test("an invitation counts against the rate, and who is invited does not again", () => {
+  const { admission } = setUp({ ratePerSecond: 10, burst: 2, maxSessions: 3 });
+  assert.equal(admission.invite("192.0.2.1", "new"), undefined);
+  assert.equal(admission.invite("192.0.2.2", "new"), undefined);
+  assert.equal(admission.invite("192.0.2.3", "new")?.reason, "rate");
+  assert.equal(admission.sessions, 0);
+  for (let number = 1; number <= 3; number++) {
+    assert.equal(admission.admit(`192.0.2.${number}`, "invited").admitted, true);
+  }
+  const refused = admission.admit("192.0.2.4", "invited");
+  assert.ok(!refused.admitted);
+  assert.equal(refused.reason, "total");
+  assert.equal(admission.invite("192.0.2.4", "returning")?.reason, "total");
+});
+
 const keys: [address: string, key: string][] = [
   ["192.0.2.1", "192.0.2.1"],
   ["::ffff:192.0.2.1", "192.0.2.1"],
@@ -139,6 +204,7 @@ Deno.test("Admission refuses limits that are none", () => {
     const bad of [
       { ratePerSecond: 0 },
       { burst: 0 },
+      { ratePerSecondPerAddress: 0 },
       { maxSessions: 0 },
       { maxSessions: 1.5 },
       { maxSessionsPerAddress: -1 },
