@@ -21,6 +21,7 @@
 
 export { serve } from "./server/serve.ts";
 export { type SlipstreamServer } from "./server/slipstream_server.ts";
+export type { OriginRefusals } from "./server/origin_gate.ts";
 export type { WebTransportRoute } from "./server/webtransport_entrance.ts";
 export type {
   HeartbeatOptions,
@@ -37,7 +38,7 @@ export type {
 } from "./options.ts";
 export type { RedisShardState, RedisState } from "./broker/redis_broker.ts";
 export type { AdmissionOptions } from "./policy/admission.ts";
-export type { OriginOptions } from "./policy/origin.ts";
+export type { OriginOptions, OriginRefusal } from "./policy/origin.ts";
 export { CloseCode } from "./protocol/close_code.ts";
 export { CommandError, ErrorCode } from "./protocol/error_code.ts";
 export type { Payload, Position } from "./protocol/message.ts";

@@ -51,13 +51,13 @@ export function createRouter(parts: RouterParts): Router {
     const url = new URL(c.req.url);
     const response = c.json(parts.infoFor(url.hostname), 200, { "cache-control": "no-store" });
     // It tells nothing that is secret: whose origin is refused may ask, but not from a page.
-    const { origin, refusal } = judge(parts.gate, c);
-    if (refusal === undefined) allowOrigin(response, origin);
+    const passage = parts.gate.judge(c.req.raw.headers, url);
+    if (passage.allowed) allowOrigin(response, passage.origin);
     return response;
   });
 
   app.on(["GET", "POST"], ["/rt/ws", "/rt/sse", "/rt/send"], async (c, next) => {
-    const { origin, refusal } = judge(parts.gate, c);
+    const { origin, refusal } = check(parts.gate, c);
     if (refusal !== undefined) return c.text(`${refusal}\n`, 403);
     await next();
     // The response to an upgrade is the runtime's own and must stay as it is.
@@ -73,7 +73,7 @@ export function createRouter(parts: RouterParts): Router {
   );
   app.post("/rt/send", (c) => parts.sse.send(c.req.raw));
   app.options("/rt/*", (c) => {
-    const { origin, refusal } = judge(parts.gate, c);
+    const { origin, refusal } = check(parts.gate, c);
     if (refusal !== undefined) return c.text(`${refusal}\n`, 403);
     const response = c.body(null, 204, {
       "access-control-allow-methods": "GET, POST",
@@ -108,7 +108,7 @@ type RouteContext = Context<{ Bindings: Via }>;
 const BUILT = new StaticFiles(new URL("../web/built/", import.meta.url));
 const PAGES = new StaticFiles(new URL("../web/", import.meta.url));
 
-function judge(
+function check(
   gate: OriginGate,
   c: RouteContext,
 ): { origin: string | undefined; refusal: string | undefined } {

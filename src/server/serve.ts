@@ -12,6 +12,7 @@ import { Door } from "./door.ts";
 import { Listeners } from "./listeners.ts";
 import { startNode } from "./node.ts";
 import { OriginGate } from "./origin_gate.ts";
+import { RefusalLog } from "./refusal_log.ts";
 import { createRouter } from "./router.ts";
 import { SlipstreamServer } from "./slipstream_server.ts";
 import { WebTransportEntrance } from "./webtransport_entrance.ts";
@@ -52,7 +53,10 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     await node.close();
     throw error;
   }
-  const gate = new OriginGate(new OriginPolicy(resolved.origins, ownOrigins(resolved, listeners)));
+  const gate = new OriginGate(
+    new OriginPolicy(resolved.origins, ownOrigins(resolved, listeners)),
+    new RefusalLog(log, clock),
+  );
   const { maxMessageBytes, highWaterBytes } = resolved.session;
   const transportOptions = { maxMessageBytes, highWaterBytes, clock, random, onError };
   const infoFor = (host: string) => {
@@ -93,6 +97,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     sessions: node.sessions,
     redis: node.redis,
     door,
+    gate,
     entrance,
     drainWindowMs: () => node.sessions.transportCount * 1000 / ratePerSecond,
     clock,

@@ -5,6 +5,7 @@ import type { ServerInfo } from "../protocol/server_info.ts";
 import type { Clock } from "../policy/clock.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
 import type { Door } from "./door.ts";
+import type { OriginGate, OriginRefusals } from "./origin_gate.ts";
 import type { WebTransportEntrance, WebTransportRoute } from "./webtransport_entrance.ts";
 
 /** What {@linkcode SlipstreamServer} is made of; `serve()` puts it together. */
@@ -15,6 +16,7 @@ export interface ServerParts {
   readonly info: () => ServerInfo;
   readonly hub: Hub;
   readonly door: Door;
+  readonly gate: OriginGate;
   readonly entrance: WebTransportEntrance;
   readonly sessions: SessionRegistry;
   readonly redis: () => RedisState | undefined;
@@ -81,6 +83,11 @@ export class SlipstreamServer {
   /** How many transports are open. */
   get transports(): number {
     return this.#parts.sessions.transportCount;
+  }
+
+  /** Requests that were refused for their origin so far, by why; each is a warning in the log too. */
+  get originRefusals(): Readonly<OriginRefusals> {
+    return this.#parts.gate.refusals;
   }
 
   /**
