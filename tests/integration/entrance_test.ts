@@ -98,12 +98,16 @@ async function post(server: SlipstreamServer, origin?: string): Promise<number> 
 
 for (const [entrance, status] of ENTRANCES) {
   Deno.test(`${entrance}: another origin gets 403, and nothing exists for it`, async () => {
-    await withServer({ origins: {} }, async ({ server }) => {
+    await withServer({ origins: {} }, async ({ server, log }) => {
       for (const origin of [EVIL, "null", undefined, "http://localhost", "not an origin"]) {
         assert.equal(await status(server, origin), 403, `origin ${origin}`);
       }
       assert.equal(server.transports, 0);
       assert.equal(server.sessions.count, 0);
+      const counted = { missing: 1, null: 1, malformed: 1, "not allowed": 2 };
+      assert.deepEqual(server.originRefusals, counted);
+      assert.equal(log.length, 5);
+      assert.match(log[0]!, /^warn: Origin refused: "https:\/\/evil\.example" .* \(\/rt\/\w+\)/);
     });
   });
 
@@ -126,7 +130,51 @@ for (const [entrance, status] of ENTRANCES) {
 Deno.test("POST: another origin gets 403 before its body is looked at", async () => {
   await withServer({ origins: {} }, async ({ server }) => {
     for (const origin of [EVIL, "null", undefined]) assert.equal(await post(server, origin), 403);
+    assert.deepEqual(server.originRefusals, {
+      missing: 1,
+      null: 1,
+      malformed: 0,
+      "not allowed": 1,
+    });
     assert.equal(await post(server, server.developmentUrl), NO_STREAM);
+  });
+});
+
+/** What a form of another site can send without asking first (Fetch Standard §2.2.2). */
+const FORM_TYPES = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"];
+
+Deno.test("POST: what a form can send reaches no session, even of an allowed origin", async () => {
+  const options = { origins: { allowMissing: true, allow: ["https://app.example.com"] } };
+  await withServer(options, async ({ server }) => {
+    using client = Deno.createHttpClient({});
+    const stream = await fetch(`${server.developmentUrl}/rt/sse`, { client });
+    const reader = stream.body!.pipeThrough(new TextDecoderStream()).getReader();
+    const id = /"transport":"(\w+)"/.exec((await reader.read()).value!)![1]!;
+    const body = '{"type":"connect","id":1}';
+    for (const type of FORM_TYPES) {
+      const origin = "https://app.example.com";
+      // The header that names the stream is one that no form can set.
+      const form = { method: "POST", body, origin, headers: { "content-type": type } };
+      assert.equal((await ask(server, "/rt/send", form)).status, 404, type);
+      const named = { ...form, headers: { ...form.headers, "slipstream-transport": id } };
+      assert.equal((await ask(server, "/rt/send", named)).status, 415, type);
+      assert.equal((await ask(server, `/rt/send?slipstream-transport=${id}`, form)).status, 404);
+    }
+    assert.equal(server.sessions.count, 0);
+    const headers = { "content-type": "application/json", "slipstream-transport": id };
+    assert.equal((await ask(server, "/rt/send", { method: "POST", body, headers })).status, 204);
+    assert.equal(server.sessions.count, 1);
+    await reader.cancel();
+  });
+});
+
+Deno.test("whoever asks for /rt/info is answered, and counts as no refusal", async () => {
+  await withServer({ origins: {} }, async ({ server, log }) => {
+    const { status, headers } = await ask(server, "/rt/info", { origin: EVIL });
+    assert.equal(status, 200);
+    assert.equal(headers.get("access-control-allow-origin"), null);
+    assert.equal(server.originRefusals["not allowed"], 0);
+    assert.deepEqual(log, []);
   });
 });
 
