@@ -33,8 +33,10 @@ export interface HeartbeatPeer {
  * Finds dead peers among a server's clients.
  *
  * - Any inbound traffic counts as life: who talks is never pinged.
- * - A quiet peer gets its first ping in the last quarter of the interval, at random, so that peers
- *   that fell quiet together are not pinged together; the next follow one interval apart.
+ * - A quiet peer gets its first ping after an interval, so that a phone's radio is woken no more
+ *   often, and up to a quarter of it later, at random, so that peers that fell quiet together are
+ *   not pinged together; the next follow one interval apart. The last ping's answer has the rest of
+ *   its interval, at least half of it.
  * - A dead peer is found at the latest `intervalMs × (misses + 1)` after its last traffic.
  * - A process that was suspended (a laptop's lid, a busy event loop) grants the peer one interval
  *   more before it gives it up: what the peer sent may wait unread.
@@ -55,7 +57,7 @@ export class Heartbeat {
    */
   constructor(options: HeartbeatOptions, wheel: TimerWheel, random: Random) {
     const { intervalMs = 30_000, misses = 3 } = options;
-    // A quarter of the interval absorbs the wheel's lateness, so that the bound holds.
+    // The last ping may be a quarter late, the end is decided a step early: half is left to answer.
     const least = 4 * wheel.granularityMs;
     if (intervalMs !== 0 && !(intervalMs >= least && intervalMs < Infinity)) {
       throw new RangeError(
@@ -159,8 +161,9 @@ export class HeartbeatHandle extends TimerEntry {
     this.#spellMs = this.#lastTrafficMs;
     this.#unanswered = 0;
     this.#graceUsed = false;
-    const { intervalMs, random } = this.#heartbeat;
-    const quietMs = intervalMs * (1 - random() / 4);
+    const { intervalMs, random, wheel } = this.#heartbeat;
+    // The wheel's lateness comes on top, and is part of the quarter.
+    const quietMs = intervalMs + random() * (intervalMs / 4 - wheel.granularityMs);
     this.#decideAt(this.#spellMs + quietMs, nowMs);
     return this.#decisionMs > nowMs;
   }

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Heartbeat, type HeartbeatOptions } from "../../src/policy/heartbeat.ts";
+import {
+  Heartbeat,
+  type HeartbeatHandle,
+  type HeartbeatOptions,
+} from "../../src/policy/heartbeat.ts";
 import { type Random, seededRandom } from "../../src/policy/random.ts";
 import { TimerWheel } from "../../src/policy/timer_wheel.ts";
 import { FakeClock } from "../fake_clock.ts";
@@ -58,7 +62,7 @@ Deno.test("a peer that talks is never pinged", () => {
   const { clock, watch } = setUp();
   const { seen, handle } = watch();
   for (let turn = 0; turn < 200; turn++) {
-    clock.advance(22_000);
+    clock.advance(29_999);
     handle.touch();
   }
   assert.deepEqual(seen, { pings: [], ids: [], dead: [] });
@@ -74,6 +78,93 @@ Deno.test("touch() counts from the moment of the traffic, not from the next look
   assert.deepEqual(seen.dead, [129_750]);
 });
 
+Deno.test("a quiet peer that answers is woken no more often than the interval, by any phase", () => {
+  fc.assert(
+    fc.property(fc.integer(), fc.integer({ min: 1000, max: 60_000 }), (seed, intervalMs) => {
+      const { clock, watch } = setUp({ intervalMs }, seededRandom(seed));
+      const { seen, handle } = watch((id) => clock.setTimeout(() => handle.pong(id), 80));
+      clock.advance(20 * intervalMs);
+      assert.ok(seen.pings.length >= 15, `${seen.pings.length}`);
+      for (const [index, atMs] of seen.pings.entries()) {
+        const quietMs = atMs - (index === 0 ? 0 : seen.pings[index - 1]! + 80);
+        assert.ok(quietMs >= intervalMs, `${quietMs} < ${intervalMs}`);
+      }
+    }),
+    { seed: 3, numRuns: 100 },
+  );
+});
+
+Deno.test("of two ends that watch each other, one asks, and its ping spares the other's", () => {
+  const clock = new FakeClock();
+  const heartbeat = new Heartbeat({}, new TimerWheel(clock), seededRandom(4));
+  const awakeMs: number[] = [];
+  const ends: HeartbeatHandle[] = [];
+  // Either end of a path of 80 ms, and no other traffic than pings and pongs.
+  for (const side of [0, 1]) {
+    ends.push(heartbeat.watch({
+      ping(id) {
+        awakeMs.push(clock.now());
+        clock.setTimeout(() => {
+          ends[1 - side]!.touch();
+          clock.setTimeout(() => ends[side]!.pong(id), 80);
+        }, 80);
+      },
+      dead: () => assert.fail("a live end was given up"),
+    }));
+  }
+  const hourMs = 3_600_000;
+  clock.advance(hourMs);
+  assert.ok(awakeMs.length <= hourMs / 30_000, `${awakeMs.length}`);
+  assert.ok(awakeMs.length >= hourMs / 38_000, `${awakeMs.length}`);
+});
+
+Deno.test("100,000 quiet sessions cost one timer", () => {
+  const { clock, wheel, watch } = setUp({}, seededRandom(5));
+  const handles = Array.from({ length: 100_000 }, () => watch().handle);
+  assert.equal(wheel.size, 100_000);
+  assert.equal(clock.pendingTimers, 1);
+  // Another wake-up for each step of the wheel at most, however many peers are due in it.
+  const { setTimeout } = clock;
+  let started = 0;
+  clock.setTimeout = function (callback, ms) {
+    started++;
+    return setTimeout.call(clock, callback, ms);
+  };
+  for (let second = 0; second < 60; second++) {
+    clock.advance(1000);
+    assert.equal(clock.pendingTimers, 1);
+    for (let at = second; at < handles.length; at += 20) handles[at]!.touch();
+  }
+  assert.ok(started <= 240, `${started}`);
+  assert.equal(wheel.size, 100_000);
+  for (const handle of handles) handle.stop();
+  assert.equal(clock.pendingTimers, 0);
+});
+
+Deno.test("a page whose timers run once a minute keeps its server, and is kept by it", () => {
+  const server = setUp({}, seededRandom(6));
+  const page = setUp({}, seededRandom(7));
+  // What comes in is handled at once; only the page's timers wait for the minute.
+  const kept = server.watch((id) => {
+    page.clock.suspend(server.clock.now() - page.clock.now());
+    watched.handle.touch();
+    kept.handle.pong(id);
+  });
+  const watched = page.watch((id) => {
+    kept.handle.touch();
+    watched.handle.pong(id);
+  });
+  for (let minute = 0; minute < 120; minute++) {
+    server.clock.advance(60_000);
+    page.clock.suspend(server.clock.now() - page.clock.now());
+    page.clock.advance(0);
+  }
+  assert.deepEqual([kept.seen.dead, watched.seen.dead], [[], []]);
+  // The server's pings are life enough: the page seldom sends one of its own.
+  assert.ok(kept.seen.pings.length > 150, `${kept.seen.pings.length}`);
+  assert.ok(watched.seen.pings.length < 15, `${watched.seen.pings.length}`);
+});
+
 Deno.test("touch() starts no timer", () => {
   const { clock, watch } = setUp();
   const { handle } = watch();
@@ -85,12 +176,12 @@ Deno.test("touch() starts no timer", () => {
 Deno.test("peers that fell quiet together are pinged over a quarter of the interval", () => {
   const { clock, watch } = setUp({}, seededRandom(11));
   const peers = Array.from({ length: 1000 }, () => watch().seen);
-  clock.advance(30_250);
+  clock.advance(37_500);
   const perSecond = new Map<number, number>();
   for (const { pings } of peers) {
     assert.equal(pings.length, 1);
     const at = pings[0]!;
-    assert.ok(at >= 22_500 && at <= 30_250, `${at}`);
+    assert.ok(at >= 30_000 && at <= 37_500, `${at}`);
     const second = Math.floor(at / 1000);
     perSecond.set(second, (perSecond.get(second) ?? 0) + 1);
   }
