@@ -23,11 +23,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "options",
   ],
   tls: ["policy"],
+  capacity: ["policy", "transport/transport.ts"],
   // Types alone: what the options mean is said where they are used.
   options: ["http3", "webtransport", "session", "policy", "protocol"],
   resolve_options: ["options", "http3", "webtransport", "policy", "protocol"],
   server: [
     "broker",
+    "capacity",
     "http3",
     "hub",
     "options",
@@ -40,7 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "webtransport",
   ],
   client: ["policy", "protocol", "varint"],
-  mod: ["broker", "options", "policy", "protocol", "server", "session", "webtransport"],
+  mod: ["broker", "capacity", "options", "policy", "protocol", "server", "session", "webtransport"],
   main: ["mod"],
 };
 

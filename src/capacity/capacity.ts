@@ -1,0 +1,60 @@
+import type { TransportKind } from "../transport/transport.ts";
+import type { Limits } from "./limits.ts";
+import { type Cost, NODE_COST, SESSION_COST } from "./session_cost.ts";
+
+/** How much a node carries. */
+export interface Capacity {
+  /** What the system lets the process have. */
+  readonly limits: Limits;
+  /** Idle sessions, if all came over one transport, in count. */
+  readonly sessions: Readonly<Record<TransportKind, number>>;
+  /** What all sessions together may take; `Infinity` where the limit is not known. */
+  readonly share: Cost;
+}
+
+/** How many sessions `limits` carry, by the measured cost of each. */
+export function capacityOf(limits: Limits): Capacity {
+  const { openFiles = Infinity, memoryBytes = Infinity, heapBytes } = limits;
+  const share: Cost = {
+    descriptors: left(openFiles, NODE_COST.descriptors + spareDescriptors(openFiles)),
+    memoryBytes: left(memoryBytes * USABLE, NODE_COST.memoryBytes),
+    heapBytes: left(heapBytes * USABLE, NODE_COST.heapBytes),
+  };
+  return {
+    limits,
+    share,
+    sessions: {
+      webtransport: carried(share, SESSION_COST.webtransport),
+      websocket: carried(share, SESSION_COST.websocket),
+      sse: carried(share, SESSION_COST.sse),
+    },
+  };
+}
+
+/** The most sessions that the node's memory holds, of the smallest kind. */
+export function sessionsInMemory({ share }: Capacity): number {
+  return carried({ ...share, descriptors: Infinity }, SESSION_COST.websocket);
+}
+
+/**
+ * Open files that no session may take: pages, POSTs and those who are refused need some for a
+ * moment, and a burst of them must not reach the limit.
+ */
+export function spareDescriptors(openFiles: number): number {
+  return openFiles === Infinity ? 0 : Math.max(16, Math.ceil(openFiles / 10));
+}
+
+/** Part of memory and heap that may be used: near the end both get slow, and then fatal. */
+export const USABLE = 0.9;
+
+function left(all: number, taken: number): number {
+  return Math.max(0, Math.floor(all - taken));
+}
+
+function carried(share: Cost, each: Cost): number {
+  return Math.min(
+    each.descriptors === 0 ? Infinity : Math.floor(share.descriptors / each.descriptors),
+    Math.floor(share.memoryBytes / each.memoryBytes),
+    Math.floor(share.heapBytes / each.heapBytes),
+  );
+}

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { capacityOf, sessionsInMemory } from "../../src/capacity/capacity.ts";
+
+const HEAP = 4_000_000_000;
+
+for (
+  const { name, openFiles, memoryBytes, expected } of [
+    // 1024 - 32 for the node - 103 spare; memory: (0.9 × 8e9 - 0.12e9) / each; heap: 3.585e9 / each.
+    {
+      name: "open files bind what comes over TCP",
+      openFiles: 1024,
+      memoryBytes: 8e9,
+      expected: { webtransport: 42_909, websocket: 889, sse: 444 },
+    },
+    {
+      name: "memory binds where there are files enough",
+      openFiles: 1_000_000,
+      memoryBytes: 1e9,
+      expected: { webtransport: 4727, websocket: 22_285, sse: 9397 },
+    },
+    {
+      name: "V8's heap binds a large machine",
+      openFiles: Infinity,
+      memoryBytes: 1e12,
+      expected: { webtransport: 55_153, websocket: 717_000, sse: 448_125 },
+    },
+    {
+      name: "what cannot be read binds nothing",
+      openFiles: undefined,
+      memoryBytes: undefined,
+      expected: { webtransport: 55_153, websocket: 717_000, sse: 448_125 },
+    },
+    {
+      name: "a machine too small carries none",
+      openFiles: 40,
+      memoryBytes: 100e6,
+      expected: { webtransport: 0, websocket: 0, sse: 0 },
+    },
+  ]
+) {
+  Deno.test(`capacityOf(): ${name}`, () => {
+    const { sessions } = capacityOf({ openFiles, memoryBytes, heapBytes: HEAP });
+    assert.deepEqual(sessions, expected);
+  });
+}
+
+Deno.test("sessionsInMemory() counts no files, for WebTransport takes none", () => {
+  const capacity = capacityOf({ openFiles: 64, memoryBytes: 1e9, heapBytes: HEAP });
+  assert.equal(sessionsInMemory(capacity), 22_285);
+});
