@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "options",
   ],
   tls: ["policy"],
-  capacity: ["policy", "transport/transport.ts"],
+  capacity: ["http3/options.ts", "policy", "transport/transport.ts"],
   // Types alone: what the options mean is said where they are used.
   options: ["http3", "webtransport", "session", "policy", "protocol"],
   resolve_options: ["options", "http3", "webtransport", "policy", "protocol"],
