@@ -38,12 +38,13 @@ export class Connector {
 
   /**
    * Opens a link over the best transport that works, or rejects saying how each failed. Aborting
-   * `attempt` ends it, which a server that does not even say what there is does as well.
+   * `attempt` ends it, which a server that does not even say what there is does as well. `resume`:
+   * a session and its ticket, if there is one to go on with.
    */
-  async open(makeLink: () => Link, attempt: AbortController): Promise<Opened> {
+  async open(makeLink: () => Link, attempt: AbortController, resume?: string): Promise<Opened> {
     const { clock, transports } = this.#environment;
     const { wanted } = this;
-    const info = await this.#serverInfo(attempt);
+    const info = await this.#serverInfo(attempt, resume);
     const target = { base: this.#base, info, ...this.#settings };
     const { order, missing } = candidates(wanted, info, transports, this.#preference.recall());
     if (order.length === 0) throw new RaceLostError(missing, undefined);
@@ -67,7 +68,7 @@ export class Connector {
     if (kind !== this.wanted[0]) this.#preference.remember(kind);
   }
 
-  async #serverInfo(attempt: AbortController): Promise<ServerInfo> {
+  async #serverInfo(attempt: AbortController, resume?: string): Promise<ServerInfo> {
     const { clock, fetchServerInfo } = this.#environment;
     const timer = new Timer(clock);
     timer.start(
@@ -75,7 +76,7 @@ export class Connector {
       () => attempt.abort(new Error(`No answer from the server: ${INFO_TIMEOUT_MS / 1000} s`)),
     );
     try {
-      return await fetchServerInfo(this.#base, attempt.signal);
+      return await fetchServerInfo(this.#base, attempt.signal, resume);
     } finally {
       timer.stop();
     }

@@ -16,7 +16,11 @@ export interface Environment {
   readonly wallClockMs: () => number;
   /** Where preferences are kept beyond the page, if anywhere. */
   readonly storage: PreferenceStorage | undefined;
-  readonly fetchServerInfo: (base: URL, signal: AbortSignal) => Promise<ServerInfo>;
+  readonly fetchServerInfo: (
+    base: URL,
+    signal: AbortSignal,
+    resume?: string,
+  ) => Promise<ServerInfo>;
   /** What the runtime has. */
   readonly transports: { readonly [Kind in TransportKind]?: OpenTransport };
   /**

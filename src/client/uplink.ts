@@ -6,6 +6,7 @@ import type {
   Payload,
   ServerMessage,
 } from "../protocol/message.ts";
+import { retryAfterOf } from "../protocol/retry_after.ts";
 import type { ClientEvents, ClientState } from "./client.ts";
 import type { Connector, Opened } from "./connector.ts";
 import type { Emitter } from "./emitter.ts";
@@ -106,7 +107,8 @@ export class Uplink implements LinkOwner {
     this.#attempt?.abort();
     this.#retry.stop();
     const controller = this.#attempt = new AbortController();
-    this.#connector.open(() => new Link(this, this.#environment.clock), controller).then(
+    const resume = this.session && `${this.session} ${this.#ticket}`;
+    this.#connector.open(() => new Link(this, this.#environment.clock), controller, resume).then(
       (opened) => {
         if (this.#attempt === controller) this.#adopt(opened);
         else opened.link.abandon();
@@ -180,7 +182,7 @@ export class Uplink implements LinkOwner {
     this.#detach();
     if (this.state === "connected") this.#enter("reconnecting");
     // An attempt to move elsewhere is under way already.
-    if (this.#attempt === undefined) this.#comeBack(info, 0);
+    if (this.#attempt === undefined) this.#comeBack(info, retryAfterOf(info));
   }
 
   #adopt({ link, fallbacks }: Opened): void {

@@ -20,4 +20,9 @@ export interface ServerInfo {
   readonly heartbeat: { readonly intervalMs: number; readonly misses: number };
   /** Over how long clients spread their return after an unannounced loss, in milliseconds. */
   readonly reconnectSpreadMs: number;
+  /**
+   * Shown as `?pass=` to any entrance within seconds, it lets the client in without waiting for the
+   * rate again; absent where the asker's origin would be refused.
+   */
+  readonly pass?: string;
 }

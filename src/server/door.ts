@@ -5,6 +5,7 @@ import type { Random } from "../policy/random.ts";
 import type { CloseInfo } from "../protocol/close_code.ts";
 import type { ClientMessage } from "../protocol/message.ts";
 import type { Lane, Transport, TransportReceiver } from "../transport/transport.ts";
+import { Passes } from "./passes.ts";
 import type { Listening } from "./tcp_listener.ts";
 
 /** The receiver of a transport that can be told to go. */
@@ -24,6 +25,12 @@ export interface DoorOptions {
   readonly random: Random;
 }
 
+/** A client may come, and shows the pass when it does. */
+export interface Invitation {
+  readonly admitted: true;
+  readonly pass: string;
+}
+
 /**
  * Where every transport comes in, once its origin has passed: nothing exists for one that there is
  * no place for.
@@ -32,24 +39,37 @@ export class Door {
   readonly #options: DoorOptions;
   /** Bounded by the admission's maxSessions. */
   readonly #inside = new Set<Visit>();
+  readonly #passes: Passes;
   #shut = false;
   #emptied: PromiseWithResolvers<void> | undefined;
   #replacedTimer: TimerId | undefined;
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.#passes = new Passes(options.clock);
+  }
+
+  /**
+   * Asks whether a client may come, before it opens anything: browsers tell a page nothing of why a
+   * transport was refused, and when to try again. `returning`: a session waits for it here.
+   */
+  invite(address: string, returning: boolean): Invitation | Refused {
+    if (this.#shut) return this.#refuse();
+    const refused = this.#options.admission.invite(address, returning ? "returning" : "new");
+    return refused ?? { admitted: true, pass: this.#passes.issue() };
   }
 
   /**
    * Asks for a place. Whoever gets a {@linkcode Visit} calls its `accept()` with the transport, or
    * its `abandon()`.
+   *
+   * @param pass What an {@linkcode Invitation} gave, if there was one.
    */
-  enter(address: string, listening?: Listening): Visit | Refused {
-    const { admission, accept, random } = this.#options;
-    if (this.#shut) {
-      return { admitted: false, reason: "total", retryAfterMs: SHUT_RETRY_MS * (1 + random()) };
-    }
-    const place = admission.admit(address);
+  enter(address: string, pass: string | undefined, listening?: Listening): Visit | Refused {
+    if (this.#shut) return this.#refuse();
+    const { admission, accept } = this.#options;
+    const invited = pass !== undefined && this.#passes.use(pass);
+    const place = admission.admit(address, invited ? "invited" : "new");
     return place.admitted ? new Visit(this, place, accept, listening) : place;
   }
 
@@ -70,6 +90,11 @@ export class Door {
   shut(): void {
     this.#shut = true;
     if (this.#replacedTimer !== undefined) this.#options.clock.clearTimeout(this.#replacedTimer);
+  }
+
+  #refuse(): Refused {
+    const retryAfterMs = SHUT_RETRY_MS * (1 + this.#options.random());
+    return { admitted: false, reason: "total", retryAfterMs };
   }
 
   /** Resolves when the last transport has ended: its close has reached the peer, or it was lost. */

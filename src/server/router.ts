@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import type { Refused } from "../policy/admission.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
 import type { SseHandler } from "../transport/sse_handler.ts";
 import type { TransportAcceptor } from "../transport/transport.ts";
@@ -23,6 +24,8 @@ export interface RouterParts {
   readonly door: Door;
   readonly webSocket: WebSocketHandler;
   readonly sse: SseHandler;
+  /** Whether a session is kept for the client that says it has this ticket. */
+  readonly keeps: (session: string, ticket: string) => boolean;
   /** What `/rt/info` tells whoever reached the server as `hostname`. */
   readonly infoFor: (hostname: string) => ServerInfo;
   /** `Alt-Svc` (RFC 7838), sent over TLS: where the same is served over HTTP/3. */
@@ -49,10 +52,17 @@ export function createRouter(parts: RouterParts): Router {
 
   app.get("/rt/info", (c) => {
     const url = new URL(c.req.url);
-    const response = c.json(parts.infoFor(url.hostname), 200, { "cache-control": "no-store" });
-    // It tells nothing that is secret: whose origin is refused may ask, but not from a page.
+    const info = parts.infoFor(url.hostname);
+    const init = { headers: { "cache-control": "no-store" } };
     const passage = parts.gate.judge(c.req.raw.headers, url);
-    if (passage.allowed) allowOrigin(response, passage.origin);
+    // It tells nothing that is secret: whose origin is refused may ask, but not from a page, and
+    // comes no further.
+    if (!passage.allowed) return Response.json(info, init);
+    const invitation = parts.door.invite(c.env.remoteAddr.hostname, mayReturn(parts, c));
+    const response = invitation.admitted
+      ? Response.json({ ...info, pass: invitation.pass }, init)
+      : refuse(invitation);
+    allowOrigin(response, passage.origin);
     return response;
   });
 
@@ -65,11 +75,11 @@ export function createRouter(parts: RouterParts): Router {
   });
   app.get(
     "/rt/ws",
-    (c) => enter(parts.door, c.env, (accept) => parts.webSocket.handle(c.req.raw, c.env, accept)),
+    (c) => enter(parts.door, c, (accept) => parts.webSocket.handle(c.req.raw, c.env, accept)),
   );
   app.get(
     "/rt/sse",
-    (c) => enter(parts.door, c.env, (accept) => parts.sse.open(c.req.raw, c.env, accept)),
+    (c) => enter(parts.door, c, (accept) => parts.sse.open(c.req.raw, c.env, accept)),
   );
   app.post("/rt/send", (c) => parts.sse.send(c.req.raw));
   app.options("/rt/*", (c) => {
@@ -77,7 +87,8 @@ export function createRouter(parts: RouterParts): Router {
     if (refusal !== undefined) return c.text(`${refusal}\n`, 403);
     const response = c.body(null, 204, {
       "access-control-allow-methods": "GET, POST",
-      "access-control-allow-headers": "content-type, slipstream-transport, last-event-id",
+      "access-control-allow-headers":
+        "content-type, slipstream-transport, slipstream-resume, last-event-id",
       "access-control-max-age": "600",
     });
     allowOrigin(response, origin);
@@ -121,7 +132,9 @@ function check(
 /** Lets the page that asked read the answer (Fetch Standard §3.2). */
 function allowOrigin({ headers }: Response, origin: string | undefined): void {
   headers.set("vary", "origin");
-  if (origin !== undefined) headers.set("access-control-allow-origin", origin);
+  if (origin === undefined) return;
+  headers.set("access-control-allow-origin", origin);
+  if (headers.has("retry-after")) headers.set("access-control-expose-headers", "retry-after");
 }
 
 /** Whether a response is one to learn of HTTP/3 from: transports choose for themselves. */
@@ -132,19 +145,28 @@ function mayLearn(path: string): boolean {
 /** Opens a transport if there is a place for it. */
 function enter(
   door: Door,
-  via: Via,
+  c: RouteContext,
   open: (accept: TransportAcceptor) => Response,
 ): Response {
-  const visit = door.enter(via.remoteAddr.hostname, via.listening);
-  if (!visit.admitted) {
-    const { text, ...init } = retryAfter(visit);
-    return new Response(text, init);
-  }
+  const { remoteAddr, listening } = c.env;
+  const visit = door.enter(remoteAddr.hostname, c.req.query("pass"), listening);
+  if (!visit.admitted) return refuse(visit);
   try {
     return open((transport) => visit.accept(transport));
   } finally {
     visit.abandon();
   }
+}
+
+function refuse(refused: Refused): Response {
+  const { text, ...init } = retryAfter(refused);
+  return new Response(text, init);
+}
+
+/** Whether the client says, in `slipstream-resume`, that a session waits for it, and one does. */
+function mayReturn(parts: RouterParts, c: RouteContext): boolean {
+  const [session, ticket] = c.req.header("slipstream-resume")?.split(" ", 2) ?? [];
+  return session !== undefined && ticket !== undefined && parts.keeps(session, ticket);
 }
 
 async function servePage(c: RouteContext, parts: RouterParts): Promise<Response> {

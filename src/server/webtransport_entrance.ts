@@ -42,7 +42,8 @@ export class WebTransportEntrance {
   }
 
   async #take(request: WebTransportRequest): Promise<void> {
-    const visit = this.#door.enter(request.remoteAddr.hostname);
+    const pass = request.url.searchParams.get("pass") ?? undefined;
+    const visit = this.#door.enter(request.remoteAddr.hostname, pass);
     if (!visit.admitted) {
       const { status, headers } = retryAfter(visit);
       return request.reject(status, headers);

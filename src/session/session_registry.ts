@@ -1,12 +1,13 @@
 import type { Cork } from "../hub/cork.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { SessionOptions } from "../options.ts";
-import type { Admission } from "../policy/admission.ts";
+import type { Admission, Refused } from "../policy/admission.ts";
 import type { Heartbeat } from "../policy/heartbeat.ts";
 import type { Random } from "../policy/random.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
 import { CloseCode } from "../protocol/close_code.ts";
 import type { Connect, Resume } from "../protocol/message.ts";
+import { overloadedReason } from "../protocol/retry_after.ts";
 import type { Transport } from "../transport/transport.ts";
 import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
 import { Session, type SessionOwner } from "./session.ts";
@@ -69,6 +70,11 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
 
   get(id: string): SessionInfo | undefined {
     return this.#sessions.get(id);
+  }
+
+  /** Whether a client that has this ticket would get its session back. */
+  keeps(resume: Pick<Resume, "session" | "ticket">): boolean {
+    return this.#find(resume) !== undefined;
   }
 
   /** Takes a transport whose origin has passed: a `TransportAcceptor`. */
@@ -135,7 +141,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     session.place.release();
   }
 
-  #find(resume: Resume | undefined): Session | undefined {
+  #find(resume: Pick<Resume, "session" | "ticket"> | undefined): Session | undefined {
     if (resume === undefined) return undefined;
     const session = this.#sessions.get(resume.session);
     return session?.accepts(resume.ticket) ? session : undefined;
@@ -147,8 +153,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     if (!place.admitted) {
       attachment.close(
         CloseCode.OVERLOADED,
-        `The node takes no more sessions (${place.reason}); come back in ms: ` +
-          Math.ceil(place.retryAfterMs),
+        overloadedReason(OVERLOADED[place.reason], place.retryAfterMs),
       );
       return undefined;
     }
@@ -161,6 +166,12 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     if (this.#attachments.size === 0) this.#drained?.resolve();
   }
 }
+
+const OVERLOADED: Readonly<Record<Refused["reason"], string>> = {
+  total: "The node takes no more sessions",
+  address: "Too many sessions come from this address",
+  rate: "Too many sessions come at once",
+};
 
 /** It travels to everyone in every join: enough for a name, a colour and a picture's address. */
 const MAX_INFO_BYTES = 1024;

@@ -42,7 +42,7 @@ function setUp(maxSessions = 100) {
     random,
   });
   const enter = (listening?: Listening): Visit => {
-    const visit = door.enter("192.0.2.1", listening);
+    const visit = door.enter("192.0.2.1", undefined, listening);
     assert.ok(visit.admitted);
     visit.accept(TRANSPORT);
     return visit;
@@ -53,34 +53,34 @@ function setUp(maxSessions = 100) {
 Deno.test("Door accepts nothing for whom there is no place", () => {
   const { door, guests, enter } = setUp(1);
   const visit = enter();
-  assert.deepEqual(pick(door.enter("192.0.2.2")), { admitted: false, reason: "total" });
+  assert.deepEqual(pick(door.enter("192.0.2.2", undefined)), { admitted: false, reason: "total" });
   assert.equal(guests.length, 1);
   visit.closed(LOST);
   assert.equal(guests[0]!.closes, 1);
-  assert.equal(door.enter("192.0.2.2").admitted, true);
+  assert.equal(door.enter("192.0.2.2", undefined).admitted, true);
 });
 
 Deno.test("Door gets a place back that no transport came for, once", () => {
   const { door } = setUp(1);
-  const visit = door.enter("192.0.2.1");
+  const visit = door.enter("192.0.2.1", undefined);
   assert.ok(visit instanceof Visit);
   visit.abandon();
   visit.abandon();
-  assert.equal(door.enter("192.0.2.1").admitted, true);
-  assert.equal(door.enter("192.0.2.1").admitted, false);
+  assert.equal(door.enter("192.0.2.1", undefined).admitted, true);
+  assert.equal(door.enter("192.0.2.1", undefined).admitted, false);
 });
 
 Deno.test("Door keeps the place of a transport that came, whatever follows", () => {
   const { door, enter } = setUp(1);
   enter().abandon();
-  assert.equal(door.enter("192.0.2.1").admitted, false);
+  assert.equal(door.enter("192.0.2.1", undefined).admitted, false);
 });
 
 Deno.test("Door lets nobody in once it is shut, and says when the last has left", async () => {
   const { door, enter } = setUp();
   const visits = [enter(), enter()];
   door.shut();
-  assert.equal(door.enter("192.0.2.1").admitted, false);
+  assert.equal(door.enter("192.0.2.1", undefined).admitted, false);
   let empty = false;
   const emptied = door.emptied().then(() => empty = true);
   visits[0]!.closed(LOST);

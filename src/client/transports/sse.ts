@@ -2,7 +2,13 @@ import { decodeServerMessage } from "../../protocol/json_server.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import { successful } from "../http_error.ts";
 import { type ServerSentEvent, SseParser } from "./sse_parser.ts";
-import { concatenate, type Target, Transport, type TransportReceiver } from "./transport.ts";
+import {
+  concatenate,
+  entrance,
+  type Target,
+  Transport,
+  type TransportReceiver,
+} from "./transport.ts";
 
 /**
  * Opens Server-Sent Events at `/rt/sse` for what comes down, and POSTs to `/rt/send` what goes up.
@@ -13,7 +19,7 @@ export async function openSse(
   receiver: TransportReceiver,
   signal: AbortSignal,
 ): Promise<Transport> {
-  const response = await fetch(new URL("/rt/sse", target.base), {
+  const response = await fetch(entrance("/rt/sse", target), {
     headers: { accept: "text/event-stream" },
     cache: "no-store",
     signal,

@@ -113,6 +113,11 @@ export abstract class Transport {
   };
 }
 
+/** The URL of an entrance, with the pass that the server gave. */
+export function entrance(url: string, { base, info: { pass } }: Target): URL {
+  return new URL(pass === undefined ? url : `${url}?pass=${pass}`, base);
+}
+
 /** `chunks` one after the other; the chunk itself if there is but one. */
 export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
   if (chunks.length === 1) return chunks[0]!;

@@ -6,7 +6,13 @@ import { Framer } from "../../protocol/framer.ts";
 import { decodeServerMessage as decodeJson } from "../../protocol/json_server.ts";
 import { messageTooLarge } from "../../protocol/protocol_error.ts";
 import { SUBPROTOCOL } from "../../protocol/subprotocol.ts";
-import { concatenate, type Target, Transport, type TransportReceiver } from "./transport.ts";
+import {
+  concatenate,
+  entrance,
+  type Target,
+  Transport,
+  type TransportReceiver,
+} from "./transport.ts";
 
 /** Opens a WebSocket (RFC 6455) at `/rt/ws`. */
 export function openWebSocket(
@@ -15,7 +21,7 @@ export function openWebSocket(
   signal: AbortSignal,
 ): Promise<Transport> {
   return new Promise((resolve, reject) => {
-    const url = new URL("/rt/ws", target.base);
+    const url = entrance("/rt/ws", target);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, SUBPROTOCOL[target.encoding]);
     socket.binaryType = "arraybuffer";

@@ -2,7 +2,13 @@ import { decodeBase64 } from "../../protocol/base64.ts";
 import { decodeServerMessage } from "../../protocol/binary_server.ts";
 import { CloseCode } from "../../protocol/close_code.ts";
 import { Framer } from "../../protocol/framer.ts";
-import { concatenate, type Target, Transport, type TransportReceiver } from "./transport.ts";
+import {
+  concatenate,
+  entrance,
+  type Target,
+  Transport,
+  type TransportReceiver,
+} from "./transport.ts";
 
 /** Opens a WebTransport session; the first bidirectional stream carries control messages. */
 export async function openWebTransport(
@@ -12,7 +18,7 @@ export async function openWebTransport(
 ): Promise<Transport> {
   const { webtransport } = target.info;
   if (webtransport === undefined) throw new Error("The server offers no WebTransport");
-  const session = new WebTransport(webtransport.url, {
+  const session = new WebTransport(entrance(webtransport.url, target), {
     serverCertificateHashes: webtransport.certificateHashes?.map(certificateHash) ?? [],
   });
   // Whoever waits for `ready` hears of a failure there; `closed` must not be unhandled as well.
