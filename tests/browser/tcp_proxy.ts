@@ -1,5 +1,5 @@
 /**
- * A TCP path to a server that a test can cut, and that refuses WebSockets where it is told to, as
+ * A TCP path to a server that a test can cut or hold up, and that refuses WebSockets where it is told to, as
  * strict proxies do.
  */
 export class TcpProxy {
@@ -7,6 +7,7 @@ export class TcpProxy {
   readonly #open = new Set<Deno.TcpConn>();
   readonly #refuseWebSocket: boolean;
   #target = 0;
+  #held: PromiseWithResolvers<void> | undefined;
   readonly #done: Promise<void>;
 
   constructor(options: { refuseWebSocket?: boolean } = {}) {
@@ -29,9 +30,15 @@ export class TcpProxy {
     this.#open.clear();
   }
 
+  /** Forwards nothing more and closes nothing: what a lost network looks like to both ends. */
+  hold(): void {
+    this.#held ??= Promise.withResolvers();
+  }
+
   async close(): Promise<void> {
     this.#listener.close();
     this.cut();
+    this.#held?.resolve();
     await this.#done;
   }
 
@@ -64,6 +71,7 @@ export class TcpProxy {
       while (true) {
         const count = await from.read(buffer);
         if (count === null) return;
+        await this.#held?.promise;
         const chunk = buffer.subarray(0, count);
         // A browser sends the head of a request as one segment.
         if (refuseUpgrade && /^upgrade: *websocket/im.test(decoder.decode(chunk))) return;
