@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Core } from "../../src/client/core.ts";
 import { systemEnvironment } from "../../src/client/environment.ts";
 import { type Client, connect } from "../../src/client/mod.ts";
-import type { ServerOptions, SlipstreamServer } from "../../src/mod.ts";
+import type { ServerOptions } from "../../src/mod.ts";
 import { TcpProxy } from "../browser/tcp_proxy.ts";
 import { UdpProxy } from "../conformance/udp_proxy.ts";
 import { withTempFolder } from "../temp_folder.ts";
