@@ -61,7 +61,7 @@ export function createRouter(parts: RouterParts): Router {
     const invitation = parts.door.invite(c.env.remoteAddr.hostname, mayReturn(parts, c));
     const response = invitation.admitted
       ? Response.json({ ...info, pass: invitation.pass }, init)
-      : refuse(invitation);
+      : refuse(invitation, c.env);
     allowOrigin(response, passage.origin);
     return response;
   });
@@ -150,7 +150,7 @@ function enter(
 ): Response {
   const { remoteAddr, listening } = c.env;
   const visit = door.enter(remoteAddr.hostname, c.req.query("pass"), listening);
-  if (!visit.admitted) return refuse(visit);
+  if (!visit.admitted) return refuse(visit, c.env);
   try {
     return open((transport) => visit.accept(transport));
   } finally {
@@ -158,9 +158,12 @@ function enter(
   }
 }
 
-function refuse(refused: Refused): Response {
+function refuse(refused: Refused, { listening }: Via): Response {
   const { text, ...init } = retryAfter(refused);
-  return new Response(text, init);
+  const response = new Response(text, init);
+  // On HTTP/1.1 whoever asks again does so anew, and a balancer may lead to another node.
+  if (listening !== undefined) response.headers.set("connection", "close");
+  return response;
 }
 
 /** Whether the client says, in `slipstream-resume`, that a session waits for it, and one does. */
