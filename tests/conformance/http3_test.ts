@@ -503,3 +503,24 @@ Deno.test("QUIC connections over the cap in all are refused, and room made is us
     await until(() => server.server.connectionCount === 1, "the end of the second");
     await checkRequest(await connected(server));
   }, { maxConnections: 2 }));
+
+Deno.test("handshakes over the cap are refused before they cost anything, and room made is used", () =>
+  besideHonest(async (server) => {
+    const flood = [1, 2].map(() => {
+      const proxy = new UdpProxy(server.addr);
+      proxy.upward = 1;
+      proxy.downward = 0;
+      const connecting = RawQuicClient.connect({ addr: proxy.addr, cert: server.cert }, {
+        maxIdleTimeout: 300,
+      });
+      return { proxy, lost: assert.rejects(connecting) };
+    });
+    await until(() => server.server.connectionCount === 3, "two handshakes under way");
+    await assert.rejects(server.connect(), /refused/);
+    await until(() => server.server.connectionCount === 1, "the handshakes are given up");
+    await checkRequest(await connected(server));
+    for (const { proxy, lost } of flood) {
+      await lost;
+      await proxy.close();
+    }
+  }, { maxPendingHandshakes: 2, handshakeTimeoutMs: 500 }));
