@@ -124,8 +124,19 @@ function greeting(server: SlipstreamServer, { tls }: ServerOptions): string {
     `  certificate   ${
       tls && "certFile" in tls ? tls.certFile : "for development, in certs/, renewed by itself"
     }`,
+    `  carries       ${describeCapacity(server.capacity)}`,
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function describeCapacity({ limits, sessions }: SlipstreamServer["capacity"]): string {
+  const { openFiles, memoryBytes } = limits;
+  const of = [
+    openFiles === undefined ? "unknown open files" : `${openFiles} open files`,
+    memoryBytes === undefined ? "unknown memory" : `${(memoryBytes / 1e9).toFixed(1)} GB`,
+  ];
+  return `${sessions.webtransport} WebTransport, ${sessions.websocket} WebSocket or ` +
+    `${sessions.sse} SSE sessions (${of.join(", ")}; see deno task doctor)`;
 }
 
 /** The first signal drains; a second one, from someone who cannot wait, ends at once. */

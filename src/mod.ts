@@ -36,6 +36,8 @@ export type {
   TlsFiles,
   TlsPem,
 } from "./options.ts";
+export type { Capacity } from "./capacity/capacity.ts";
+export type { Limits } from "./capacity/limits.ts";
 export type { RedisShardState, RedisState } from "./broker/redis_broker.ts";
 export type { AdmissionOptions } from "./policy/admission.ts";
 export type { OriginOptions, OriginRefusal } from "./policy/origin.ts";

@@ -97,7 +97,7 @@ Deno.test("the server says where it listens, serves, and ends with 0 after SIGTE
     const stderr = new Response(child.stderr).text();
     const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let out = "";
-    while (out.split("\n").length < 6) {
+    while (out.split("\n").length < 7) {
       const { done, value } = await reader.read();
       if (done) throw new Error(`The greeting was expected: ${out}${await stderr}`);
       out += value;
@@ -105,6 +105,8 @@ Deno.test("the server says where it listens, serves, and ends with 0 after SIGTE
     const [, pages] = /^ {2}pages +(http:\/\/localhost:\d+)$/m.exec(out) ?? [];
     assert.match(out, /^ {2}HTTPS +https:\/\/localhost:\d+ {2}\(HTTP\/3, WebSocket, SSE\)$/m);
     assert.match(out, /^ {2}WebTransport +https:\/\/.*\/rt\/wt$/m);
+    assert.match(out, /^ {2}carries +\d+ WebTransport, \d+ WebSocket or \d+ SSE sessions \(.*\)$/m);
+    if (Deno.build.os === "linux") assert.doesNotMatch(out, /unknown/);
     const page = await fetch(pages!);
     assert.match(await page.text(), /<title>Slipstream<\/title>/);
 

@@ -27,10 +27,10 @@ export interface AdmissionOptions {
    */
   ratePerSecondPerAddress?: number;
   /**
-   * Sessions in all; `Infinity` disables the limit. The default is what 1 GiB holds of the
-   * smallest, over WebSocket.
+   * Sessions in all; `Infinity` disables the limit. The default is what the memory holds of the
+   * smallest, over WebSocket. Open files and memory are guarded whatever is set here.
    *
-   * @default 50000
+   * @default 50000, or what the memory holds if that is less
    */
   maxSessions?: number;
   /**

@@ -1,10 +1,11 @@
+import type { ResourceGuard } from "../capacity/resource_guard.ts";
 import type { Admission, Admitted, Refused } from "../policy/admission.ts";
 import type { Clock, TimerId } from "../policy/clock.ts";
 import { spread } from "../policy/jitter.ts";
 import type { Random } from "../policy/random.ts";
 import type { CloseInfo } from "../protocol/close_code.ts";
 import type { ClientMessage } from "../protocol/message.ts";
-import type { Lane, Transport, TransportReceiver } from "../transport/transport.ts";
+import type { Lane, Transport, TransportKind, TransportReceiver } from "../transport/transport.ts";
 import { Passes } from "./passes.ts";
 import type { Listening } from "./tcp_listener.ts";
 
@@ -17,6 +18,8 @@ export interface Guest extends TransportReceiver {
 /** What a {@linkcode Door} needs. */
 export interface DoorOptions {
   readonly admission: Admission;
+  /** Asked before the admission: what the process has not, no limit of ours can give. */
+  readonly guard: ResourceGuard;
   /** Takes what was let in. */
   readonly accept: (transport: Transport) => Guest;
   /** How many clients a second may be sent to come back. */
@@ -54,8 +57,10 @@ export class Door {
    * transport was refused, and when to try again. `returning`: a session waits for it here.
    */
   invite(address: string, returning: boolean): Invitation | Refused {
-    if (this.#shut) return this.#refuse();
-    const refused = this.#options.admission.invite(address, returning ? "returning" : "new");
+    const { admission, guard } = this.#options;
+    // Open files are no matter yet: the client may come over UDP.
+    if (this.#shut || !guard.hasRoom(false)) return this.#refuse();
+    const refused = admission.invite(address, returning ? "returning" : "new");
     return refused ?? { admitted: true, pass: this.#passes.issue() };
   }
 
@@ -66,8 +71,8 @@ export class Door {
    * @param pass What an {@linkcode Invitation} gave, if there was one.
    */
   enter(address: string, pass: string | undefined, listening?: Listening): Visit | Refused {
-    if (this.#shut) return this.#refuse();
-    const { admission, accept } = this.#options;
+    const { admission, guard, accept } = this.#options;
+    if (this.#shut || !guard.hasRoom(listening !== undefined)) return this.#refuse();
     const invited = pass !== undefined && this.#passes.use(pass);
     const place = admission.admit(address, invited ? "invited" : "new");
     return place.admitted ? new Visit(this, place, accept, listening) : place;
@@ -75,12 +80,18 @@ export class Door {
 
   /** Called by a visit that has its transport. */
   entered(visit: Visit): void {
+    const { kind, listening } = visit;
     this.#inside.add(visit);
+    if (listening !== undefined) listening.transports++;
+    this.#options.guard.take(kind!, listening !== undefined);
   }
 
   /** Called by a visit whose transport has ended. */
   left(visit: Visit): void {
+    const { kind, listening } = visit;
     this.#inside.delete(visit);
+    if (listening !== undefined) listening.transports--;
+    this.#options.guard.release(kind!, listening !== undefined);
     if (this.#inside.size > 0) return;
     this.#emptied?.resolve();
     this.#emptied = undefined;
@@ -126,6 +137,8 @@ export class Door {
 export class Visit implements TransportReceiver {
   readonly admitted = true;
   readonly listening: Listening | undefined;
+  /** Of its transport, once that is there. */
+  kind: TransportKind | undefined;
   readonly #door: Door;
   readonly #place: Admitted;
   readonly #accept: (transport: Transport) => Guest;
@@ -145,6 +158,7 @@ export class Visit implements TransportReceiver {
 
   /** Takes the transport that the place was for, and receives from it. */
   accept(transport: Transport): TransportReceiver {
+    this.kind = transport.kind;
     this.#door.entered(this);
     this.#guest = this.#accept(transport);
     return this;

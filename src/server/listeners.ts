@@ -47,17 +47,24 @@ export class Listeners {
     certificate: Certificate,
     handlers: ListenerHandlers,
   ): Listeners {
-    const { hostname, port, developmentPort } = options;
+    const { hostname, port, developmentPort, clock } = options;
     const { onRequest: handler, onError } = handlers;
     // Plain HTTP comes first: of the three it is the one that can be closed at once.
     const development = developmentPort === false
       ? undefined
-      : new TcpListener({ hostname: "localhost", port: developmentPort, handler, onError });
+      : new TcpListener({ hostname: "localhost", port: developmentPort, handler, onError, clock });
     try {
       for (let attempt = 1;; attempt++) {
         const quic = openQuic(options, certificate, handlers);
         try {
-          const tcpOptions = { hostname, port: quic.addr.port, certificate, handler, onError };
+          const tcpOptions = {
+            hostname,
+            port: quic.addr.port,
+            certificate,
+            handler,
+            onError,
+            clock,
+          };
           return new Listeners(quic, new TcpListener(tcpOptions), development);
         } catch (error) {
           quic.close().catch(onError);

@@ -1,3 +1,6 @@
+import { type Capacity, capacityOf, sessionsInMemory } from "../capacity/capacity.ts";
+import { readLimits } from "../capacity/read_limits.ts";
+import { ResourceGuard } from "../capacity/resource_guard.ts";
 import type { ServerOptions } from "../options.ts";
 import { Admission } from "../policy/admission.ts";
 import { OriginPolicy } from "../policy/origin.ts";
@@ -26,7 +29,8 @@ import { WebTransportEntrance } from "./webtransport_entrance.ts";
  * @throws {Deno.errors.AddrInUse} If a port is in use, with what to do about it.
  */
 export async function serve(options: ServerOptions = {}): Promise<SlipstreamServer> {
-  const resolved = resolveOptions(options);
+  const capacity = capacityOf(readLimits());
+  const resolved = withMaxSessions(resolveOptions(options), capacity);
   const { clock, random, log } = resolved;
   const onError = (error: unknown) => log({ level: "error", message: "Unexpected error", error });
   const certificates = await openCertificates(resolved);
@@ -34,6 +38,13 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
   const ratePerSecond = resolved.admission.ratePerSecond ?? DEFAULT_RATE_PER_SECOND;
   const door = new Door({
     admission: new Admission(resolved.admission, clock, random),
+    guard: new ResourceGuard({
+      capacity,
+      maxSessions: resolved.admission.maxSessions,
+      measure: Deno.memoryUsage,
+      clock,
+      onNear: (message) => log({ level: "warn", message }),
+    }),
     accept: node.sessions.accept,
     ratePerSecond,
     clock,
@@ -94,6 +105,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     port: listeners.port,
     developmentPort: listeners.developmentPort,
     info: () => infoFor(host),
+    capacity,
     hub: node.hub,
     sessions: node.sessions,
     redis: node.redis,
@@ -109,6 +121,16 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     },
   });
 }
+
+/** Caps the sessions at what the memory holds, where no number is set. */
+function withMaxSessions(options: ResolvedOptions, capacity: Capacity) {
+  const { maxSessions = Math.max(1, Math.min(MAX_SESSIONS, sessionsInMemory(capacity))) } =
+    options.admission;
+  return { ...options, admission: { ...options.admission, maxSessions } };
+}
+
+/** As `AdmissionOptions` have it. */
+const MAX_SESSIONS = 50_000;
 
 /** As `AdmissionOptions` have it. */
 const DEFAULT_RATE_PER_SECOND = 500;

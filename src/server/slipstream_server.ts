@@ -1,3 +1,4 @@
+import type { Capacity } from "../capacity/capacity.ts";
 import type { RedisState } from "../broker/redis_broker.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Payload, Position } from "../protocol/message.ts";
@@ -14,6 +15,7 @@ export interface ServerParts {
   readonly developmentPort: number | undefined;
   readonly url: string;
   readonly info: () => ServerInfo;
+  readonly capacity: Capacity;
   readonly hub: Hub;
   readonly door: Door;
   readonly gate: OriginGate;
@@ -68,6 +70,11 @@ export class SlipstreamServer {
   /** What `/rt/info` says at this moment. */
   get info(): ServerInfo {
     return this.#parts.info();
+  }
+
+  /** How many sessions this machine carries, by the limits that were read at the start. */
+  get capacity(): Capacity {
+    return this.#parts.capacity;
   }
 
   /** How Redis is at this moment; `undefined` where the node stands alone. */

@@ -1,3 +1,4 @@
+import type { Clock, TimerId } from "../policy/clock.ts";
 import type { Certificate } from "../tls/certificate.ts";
 
 /** Answers one request, and is told whose it is and through which socket it came. */
@@ -14,14 +15,17 @@ export interface TcpListenerOptions {
   /** Absent: plain HTTP. */
   readonly certificate?: Certificate;
   readonly handler: TcpHandler;
-  /** Told what the handler threw; the peer gets 500. */
+  /** Told what the handler threw (the peer gets 500), and when no peer can be taken. */
   readonly onError: (error: unknown) => void;
+  readonly clock: Clock;
 }
 
 /** One listening socket, with the certificate that it was opened with. */
 export interface Listening {
   /** No new certificate has taken its place. */
   readonly current: boolean;
+  /** Transports that came through it and are open; whoever opens them counts. */
+  transports: number;
 }
 
 /**
@@ -31,13 +35,22 @@ export interface Listening {
  * port, and until the old socket is closed the system gives new peers to either. Deno closes the
  * WebSockets of a server that it shuts down, so the old socket stays until its owner has moved
  * them and calls {@linkcode TcpListener.closeReplaced}.
+ *
+ * Deno ends a server that cannot accept a connection, for which a stranger who opens connections
+ * until the process may have no more files is enough. Its peers are served all the same, so they
+ * stay, and another socket takes its place. One without transports has only peers that wait, and is
+ * closed with them, which gives the files back.
  */
 export class TcpListener {
   readonly #options: TcpListenerOptions;
   readonly #replaced: Server[] = [];
   /** Sockets that are closed and have responses running. */
   readonly #ending = new Set<Promise<void>>();
+  /** Sockets that have stopped accepting; each has a transport, or goes with the next attempt. */
+  #failed: Server[] = [];
   #current: Server;
+  #retry: TimerId | undefined;
+  #toldAtMs = -Infinity;
   #closing: Promise<void> | undefined;
 
   /**
@@ -58,8 +71,11 @@ export class TcpListener {
   /** Serves `certificate` to new peers; those that are there stay as they are. */
   replace(certificate: Certificate): void {
     const next = this.#listen(this.port, certificate);
-    this.#current.current = false;
-    this.#replaced.push(this.#current);
+    this.#stopRetrying();
+    for (const server of [...this.#failed.splice(0), this.#current]) {
+      server.current = false;
+      this.#replaced.push(server);
+    }
     this.#current = next;
   }
 
@@ -77,14 +93,16 @@ export class TcpListener {
   }
 
   async #close(): Promise<void> {
+    this.#stopRetrying();
     this.closeReplaced();
+    for (const server of this.#failed.splice(0)) this.#end(server);
     this.#end(this.#current);
     await Promise.all(this.#ending);
   }
 
   #listen(port: number, certificate?: Certificate): Server {
     const { hostname, handler, onError } = this.#options;
-    const listening = { current: true };
+    const listening = { current: true, transports: 0 };
     const http = Deno.serve({
       hostname,
       port,
@@ -96,7 +114,42 @@ export class TcpListener {
         return new Response("Internal error", { status: 500 });
       },
     }, (request, { remoteAddr }) => handler(request, { remoteAddr, listening }));
-    return Object.assign(listening, { http });
+    const server: Server = Object.assign(listening, { http, certificate });
+    http.finished.catch((error) => this.#fail(server, error));
+    return server;
+  }
+
+  #fail(server: Server, error: unknown): void {
+    if (server !== this.#current || this.#closing !== undefined) return;
+    const { clock, onError } = this.#options;
+    if (clock.now() - this.#toldAtMs >= TELL_INTERVAL_MS) {
+      this.#toldAtMs = clock.now();
+      const cause = error instanceof Error ? error.message : String(error);
+      onError(
+        new Error(`TCP port ${this.port} is closed for a moment: ${cause}`, { cause: error }),
+      );
+    }
+    this.#retry = clock.setTimeout(() => this.#listenAgain(server), RETRY_MS);
+  }
+
+  #listenAgain(failed: Server): void {
+    this.#retry = undefined;
+    try {
+      this.#current = this.#listen(this.port, failed.certificate);
+    } catch (error) {
+      return this.#fail(failed, error);
+    }
+    this.#failed.push(failed);
+    this.#failed = this.#failed.filter((server) => {
+      if (server.transports > 0) return true;
+      this.#end(server);
+      return false;
+    });
+  }
+
+  #stopRetrying(): void {
+    if (this.#retry !== undefined) this.#options.clock.clearTimeout(this.#retry);
+    this.#retry = undefined;
   }
 
   #end({ http }: Server): void {
@@ -109,7 +162,14 @@ export class TcpListener {
 interface Server extends Listening {
   current: boolean;
   readonly http: Deno.HttpServer<Deno.NetAddr>;
+  readonly certificate: Certificate | undefined;
 }
+
+/** Long enough not to be a load while there are no files, short enough for a client to try again. */
+const RETRY_MS = 500;
+
+/** A stranger who keeps the files taken must not fill the log as well. */
+const TELL_INTERVAL_MS = 60_000;
 
 function probe({ hostname, port }: TcpListenerOptions): void {
   try {

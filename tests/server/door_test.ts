@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { capacityOf } from "../../src/capacity/capacity.ts";
+import { ResourceGuard } from "../../src/capacity/resource_guard.ts";
 import { Admission } from "../../src/policy/admission.ts";
 import { seededRandom } from "../../src/policy/random.ts";
 import { Door, type Guest, Visit } from "../../src/server/door.ts";
@@ -22,16 +24,23 @@ class Note implements Guest {
   }
 }
 
-// The door hands a transport on and never looks at it.
-const TRANSPORT = {} as Transport;
+// The door hands a transport on and looks at nothing but its kind.
+const TRANSPORT = { kind: "websocket" } as Transport;
 const LOST = { code: 3004, reason: "" };
 
-function setUp(maxSessions = 100) {
+function setUp(maxSessions = 100, openFiles = 1024) {
   const clock = new FakeClock();
   const random = seededRandom(1);
   const guests: Note[] = [];
   const door = new Door({
     admission: new Admission({ maxSessions }, clock, random),
+    guard: new ResourceGuard({
+      capacity: capacityOf({ openFiles, memoryBytes: undefined, heapBytes: 1e9 }),
+      maxSessions,
+      measure: () => ({ rss: 0, heapUsed: 0 }),
+      clock,
+      onNear() {},
+    }),
     accept() {
       const guest = new Note();
       guests.push(guest);
@@ -93,9 +102,9 @@ Deno.test("Door lets nobody in once it is shut, and says when the last has left"
 
 Deno.test("Door spreads those of a replaced socket over the time they need to come back", () => {
   const { clock, door, guests, enter } = setUp();
-  const old = { current: false };
+  const old = { current: false, transports: 0 };
   for (let count = 0; count < 20; count++) enter(old);
-  enter({ current: true });
+  enter({ current: true, transports: 0 });
   enter();
   let done = false;
   door.sendReplacedAway(() => done = true);
@@ -110,9 +119,24 @@ Deno.test("Door spreads those of a replaced socket over the time they need to co
   assert.equal(done, true);
 });
 
+Deno.test("Door lets nobody in over TCP without a file left, and counts who came through a socket", () => {
+  // 64 - 32 for the node - 16 spare: 16 files for sessions.
+  const { door, enter } = setUp(100, 64);
+  const socket = { current: true, transports: 0 };
+  const visits = Array.from({ length: 16 }, () => enter(socket));
+  assert.equal(socket.transports, 16);
+  const refused = door.enter("192.0.2.2", undefined, socket);
+  assert.deepEqual(pick(refused), { admitted: false, reason: "total" });
+  // UDP has one for all.
+  enter();
+  visits[0]!.closed(LOST);
+  assert.equal(socket.transports, 15);
+  enter(socket);
+});
+
 Deno.test("Door plans nothing any more once it is shut", () => {
   const { clock, door, enter } = setUp();
-  enter({ current: false });
+  enter({ current: false, transports: 0 });
   door.sendReplacedAway(() => assert.fail("It is shut"));
   door.shut();
   assert.equal(clock.pendingTimers, 0);

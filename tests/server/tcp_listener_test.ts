@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { systemClock } from "../../src/policy/clock.ts";
 import { TcpListener } from "../../src/server/tcp_listener.ts";
 import type { Certificate } from "../../src/tls/certificate.ts";
 import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
@@ -24,6 +25,7 @@ function listener(certificate?: Certificate): TcpListener {
       return response;
     },
     onError: (error) => errors.push(error),
+    clock: systemClock,
   });
 }
 
@@ -70,7 +72,13 @@ Deno.test("TcpListener names a port that is in use, and what to do", () => {
   const { port } = other.addr;
   assert.throws(
     () =>
-      new TcpListener({ hostname: "localhost", port, handler: () => new Response(), onError() {} }),
+      new TcpListener({
+        hostname: "localhost",
+        port,
+        handler: () => new Response(),
+        onError() {},
+        clock: systemClock,
+      }),
     {
       name: "AddrInUse",
       message: `TCP port ${port} of localhost is in use: ` +
@@ -89,6 +97,7 @@ Deno.test("TcpListener does not share the port of another that would", async () 
         port: tcp.port,
         handler: () => new Response(),
         onError() {},
+        clock: systemClock,
       }),
     Deno.errors.AddrInUse,
   );

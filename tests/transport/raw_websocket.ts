@@ -23,12 +23,12 @@ export class RawWebSocket {
   }
 
   /** @throws {Error} If the answer is not 101. */
-  static async connect(port: number, subprotocol: string): Promise<RawWebSocket> {
+  static async connect(port: number, subprotocol: string, path = "/"): Promise<RawWebSocket> {
     const tcp = await Deno.connect({ hostname: "127.0.0.1", port });
     const socket = new RawWebSocket(tcp);
     await socket.#write(
       new TextEncoder().encode(
-        `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\n` +
+        `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\n` +
           "Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
           `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ${subprotocol}\r\n\r\n`,
       ),
