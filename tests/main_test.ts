@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { withTempFolder } from "./temp_folder.ts";
+import { RawWebSocket } from "./transport/raw_websocket.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -117,3 +118,38 @@ Deno.test("the server says where it listens, serves, and ends with 0 after SIGTE
     await reader.cancel();
   });
 });
+
+Deno.test("a second signal ends at once, with 130, however slow the clients are to leave", async () => {
+  await withTempFolder(async (folder) => {
+    const child = start(folder, ["--port", "0", "--allow-missing-origin"], {
+      SLIPSTREAM_DEVELOPMENT_PORT: "0",
+    });
+    const out = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const err = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    const [, port] = await readUntil(out, /http:\/\/localhost:(\d+)\n/);
+    // It never answers the close, so that the drain would wait for it.
+    const socket = await RawWebSocket.connect(Number(port), "slipstream.v1.json", "/rt/ws");
+    child.kill("SIGTERM");
+    await readUntil(err, /^Draining; a second signal ends at once\n$/m);
+    child.kill("SIGTERM");
+    assert.equal((await child.status).code, 130);
+    socket.end();
+    await out.cancel();
+    await err.cancel();
+  });
+});
+
+/** Reads on until what came matches. */
+async function readUntil(
+  reader: ReadableStreamDefaultReader<string>,
+  pattern: RegExp,
+): Promise<RegExpExecArray> {
+  let text = "";
+  while (true) {
+    const match = pattern.exec(text);
+    if (match !== null) return match;
+    const { done, value } = await reader.read();
+    if (done) throw new Error(`${pattern} was expected: ${text}`);
+    text += value;
+  }
+}
