@@ -5,6 +5,7 @@ import { ClosedError, OutcomeUnknownError } from "../../src/client/errors.ts";
 import type { ReceivedPublication } from "../../src/client/publication.ts";
 import { CloseCode } from "../../src/protocol/close_code.ts";
 import type { Connect, PublicationMessage } from "../../src/protocol/message.ts";
+import { overloadedReason } from "../../src/protocol/retry_after.ts";
 import { settle } from "../fake_clock.ts";
 import { FakeServer } from "./fake_server.ts";
 
@@ -303,6 +304,31 @@ Deno.test("the server spreads its clients' return, unless it has announced the e
   assert.equal(server.transports.length, 2);
   await server.clock.advanceAsync(4000);
   assert.equal(server.transports.length, 3);
+  client.close();
+});
+
+Deno.test("a client stays away as long as the server that closed it has asked for", async () => {
+  const { server, client } = await connected();
+  await server.clock.advanceAsync(20_000);
+  server.transport.cut(CloseCode.OVERLOADED, overloadedReason("Full", 7000));
+  server.awake();
+  await server.clock.advanceAsync(6999);
+  assert.equal(server.asked, 1);
+  await server.clock.advanceAsync(1001);
+  assert.equal(server.asked, 2);
+  client.close();
+});
+
+Deno.test("a client shows that a session waits for it before it comes back", async () => {
+  const { server, client } = await connected();
+  assert.equal(server.resume, undefined);
+  server.transport.cut();
+  await server.clock.advanceAsync(4000);
+  assert.equal(server.resume, "s1 t1");
+  server.connected({ ticket: "t2" });
+  server.transport.cut();
+  await server.clock.advanceAsync(4000);
+  assert.equal(server.resume, "s1 t2");
   client.close();
 });
 

@@ -74,6 +74,8 @@ export class FakeServer {
   readonly transports: FakeTransport[] = [];
   /** How often the client has asked what there is. */
   asked = 0;
+  /** The session and ticket that it showed when it asked last. */
+  resume: string | undefined;
   /** What opening each kind comes to: an error, or a wait for ever. */
   readonly blocked: { [Kind in TransportKind]?: Error | "silence" } = {};
   /** What asking for `/rt/info` comes to. */
@@ -96,8 +98,9 @@ export class FakeServer {
         getItem: (key) => this.stored.get(key) ?? null,
         setItem: (key, value) => void this.stored.set(key, value),
       },
-      fetchServerInfo: () => {
+      fetchServerInfo: (_base, _signal, resume) => {
         this.asked++;
+        this.resume = resume;
         if (this.infoError !== undefined) return Promise.reject(this.infoError);
         return Promise.resolve({
           protocol: "slipstream.v1",
