@@ -31,9 +31,13 @@ export function capacityOf(limits: Limits): Capacity {
   };
 }
 
-/** The most sessions that the node's memory holds, of the smallest kind. */
-export function sessionsInMemory({ share }: Capacity): number {
-  return carried({ ...share, descriptors: Infinity }, SESSION_COST.websocket);
+/**
+ * How many sessions a node takes where no number is set: what its memory holds of the smallest. Open
+ * files do not count, for WebTransport takes none.
+ */
+export function defaultMaxSessions({ share }: Capacity): number {
+  const inMemory = carried({ ...share, descriptors: Infinity }, SESSION_COST.websocket);
+  return Math.max(1, Math.min(MAX_SESSIONS, inMemory));
 }
 
 /**
@@ -43,6 +47,9 @@ export function sessionsInMemory({ share }: Capacity): number {
 export function spareDescriptors(openFiles: number): number {
   return openFiles === Infinity ? 0 : Math.max(16, Math.ceil(openFiles / 10));
 }
+
+/** More are for whoever has measured what else their node does. */
+const MAX_SESSIONS = 50_000;
 
 /** Part of memory and heap that may be used: near the end both get slow, and then fatal. */
 export const USABLE = 0.9;

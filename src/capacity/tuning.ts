@@ -1,6 +1,6 @@
 import { HTTP3_DEFAULTS } from "../http3/options.ts";
 import type { TransportKind } from "../transport/transport.ts";
-import { spareDescriptors, USABLE } from "./capacity.ts";
+import { capacityOf, defaultMaxSessions, spareDescriptors, USABLE } from "./capacity.ts";
 import type { Limits, ReadSystemFile } from "./limits.ts";
 import { NODE_COST, SESSION_COST } from "./session_cost.ts";
 
@@ -83,6 +83,14 @@ export function tuningFor(wish: Wish, limits: Limits, read: ReadSystemFile): Nee
       unit: "bytes",
       why: `${kilobytes(heap.cost)} a session (${heap.kind}, idle), a tenth to spare`,
       change: `deno run --v8-flags=--max-old-space-size=${heapMiB} …`,
+    },
+    {
+      name: "admission.maxSessions",
+      needed: sessions,
+      now: defaultMaxSessions(capacityOf(limits)),
+      unit: "",
+      why: "an option of serve(); now is its default",
+      change: `admission: { maxSessions: ${sessions} }`,
     },
   ];
   if (tcpTransports.length > 0) {

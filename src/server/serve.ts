@@ -1,4 +1,4 @@
-import { type Capacity, capacityOf, sessionsInMemory } from "../capacity/capacity.ts";
+import { type Capacity, capacityOf, defaultMaxSessions } from "../capacity/capacity.ts";
 import { readLimits } from "../capacity/read_limits.ts";
 import { ResourceGuard } from "../capacity/resource_guard.ts";
 import type { ServerOptions } from "../options.ts";
@@ -124,13 +124,9 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
 
 /** Caps the sessions at what the memory holds, where no number is set. */
 function withMaxSessions(options: ResolvedOptions, capacity: Capacity) {
-  const { maxSessions = Math.max(1, Math.min(MAX_SESSIONS, sessionsInMemory(capacity))) } =
-    options.admission;
+  const { maxSessions = defaultMaxSessions(capacity) } = options.admission;
   return { ...options, admission: { ...options.admission, maxSessions } };
 }
-
-/** As `AdmissionOptions` have it. */
-const MAX_SESSIONS = 50_000;
 
 /** As `AdmissionOptions` have it. */
 const DEFAULT_RATE_PER_SECOND = 500;

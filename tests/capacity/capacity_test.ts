@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { capacityOf, sessionsInMemory } from "../../src/capacity/capacity.ts";
+import { capacityOf, defaultMaxSessions } from "../../src/capacity/capacity.ts";
 
 const HEAP = 4_000_000_000;
 
@@ -44,7 +44,15 @@ for (
   });
 }
 
-Deno.test("sessionsInMemory() counts no files, for WebTransport takes none", () => {
-  const capacity = capacityOf({ openFiles: 64, memoryBytes: 1e9, heapBytes: HEAP });
-  assert.equal(sessionsInMemory(capacity), 22_285);
-});
+for (
+  const [name, memoryBytes, expected] of [
+    ["what the memory holds, whatever the open files", 1e9, 22_285],
+    ["no more than 50,000", 1e12, 50_000],
+    ["one at least, so that a small machine starts", 50e6, 1],
+  ] as const
+) {
+  Deno.test(`defaultMaxSessions() is ${name}`, () => {
+    const capacity = capacityOf({ openFiles: 64, memoryBytes, heapBytes: HEAP });
+    assert.equal(defaultMaxSessions(capacity), expected);
+  });
+}

@@ -110,6 +110,7 @@ Deno.test("tuningFor() leaves out what a transport does not need", () => {
     "fs.file-max",
     "memory",
     "V8 heap",
+    "admission.maxSessions",
     "net.core.rmem_default",
     "webtransport.maxConnections",
   ]);
