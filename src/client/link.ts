@@ -2,7 +2,7 @@ import { encodeClientMessage as encodeBinary } from "../protocol/binary_client.t
 import { CloseCode, type CloseInfo } from "../protocol/close_code.ts";
 import { encodeClientMessage as encodeJson } from "../protocol/json_client.ts";
 import type { ClientMessage, Publish, ServerMessage } from "../protocol/message.ts";
-import type { Clock } from "../policy/clock.ts";
+import type { Environment } from "./environment.ts";
 import type { Transport, TransportReceiver } from "./transports/transport.ts";
 import { Watch } from "./watch.ts";
 
@@ -34,9 +34,9 @@ export class Link implements TransportReceiver {
   readonly #owner: LinkOwner;
   #queue: Uint8Array[] = [];
 
-  constructor(owner: LinkOwner, clock: Clock) {
+  constructor(owner: LinkOwner, { clock, random }: Pick<Environment, "clock" | "random">) {
     this.#owner = owner;
-    this.watch = new Watch(clock, {
+    this.watch = new Watch(clock, random, {
       ping: (id) => this.send({ type: "ping", id }),
       dead: (reason) => this.close(CloseCode.PING_TIMEOUT, reason),
     });

@@ -108,7 +108,7 @@ export class Uplink implements LinkOwner {
     this.#retry.stop();
     const controller = this.#attempt = new AbortController();
     const resume = this.session && `${this.session} ${this.#ticket}`;
-    this.#connector.open(() => new Link(this, this.#environment.clock), controller, resume).then(
+    this.#connector.open(() => new Link(this, this.#environment), controller, resume).then(
       (opened) => {
         if (this.#attempt === controller) this.#adopt(opened);
         else opened.link.abandon();

@@ -1,4 +1,5 @@
 import type { Clock } from "../policy/clock.ts";
+import type { Random } from "../policy/random.ts";
 import { RttEstimator } from "../policy/rtt.ts";
 import type { Connected } from "../protocol/message.ts";
 import { Timer } from "./timer.ts";
@@ -13,22 +14,26 @@ export interface WatchedServer {
 /**
  * Watches whether the server answers over one link: `connect`, then pings.
  *
- * - Anything that comes in counts as life. A server pings a quiet client before the interval ends,
- *   so that only one that is silent is pinged from here.
+ * - Anything that comes in counts as life. A quiet server gets its first ping after an interval and
+ *   up to a quarter of it more, by chance: a channel's subscribers fall quiet together and must not
+ *   ping together. The next follow one interval apart.
  * - A dead server is found at the latest `pingIntervalMs × (pingMisses + 1)` after it was last heard.
  * - A client that was suspended grants the server one interval more, once: what it sent may wait
  *   unread.
  */
 export class Watch {
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #server: WatchedServer;
   readonly #rtt = new RttEstimator();
   /** Until an answer is overdue: to `connect`, or to the ping of a probe. */
   readonly #overdue: Timer;
-  /** Until the server has been silent for an interval. */
+  /** Until the server has been quiet for so long that something is to be done. */
   readonly #quiet: Timer;
   #connected: Connected | undefined;
   #heardMs = 0;
+  /** How long the server may be quiet before it is pinged. */
+  #quietMs = 0;
   #dueMs = 0;
   #unanswered = 0;
   #graceUsed = false;
@@ -36,8 +41,9 @@ export class Watch {
   /** When the newest ping left; `undefined` once its pong is in. */
   #pingSentMs: number | undefined;
 
-  constructor(clock: Clock, server: WatchedServer) {
+  constructor(clock: Clock, random: Random, server: WatchedServer) {
     this.#clock = clock;
+    this.#random = random;
     this.#server = server;
     this.#overdue = new Timer(clock);
     this.#quiet = new Timer(clock);
@@ -58,7 +64,8 @@ export class Watch {
     this.#connected = connected;
     this.arrived();
     this.ping();
-    if (connected.pingIntervalMs > 0) this.#wait(connected.pingIntervalMs);
+    this.#quietMs = connected.pingIntervalMs * (1 + this.#random() / 4);
+    if (this.#quietMs > 0) this.#wait(this.#quietMs);
   }
 
   /** Something came in. Before `connected()` it is no answer. */
@@ -109,11 +116,12 @@ export class Watch {
   #check(): void {
     const { pingIntervalMs, pingMisses } = this.#connected!;
     const nowMs = this.#clock.now();
-    const leftMs = this.#heardMs + pingIntervalMs - nowMs;
+    const leftMs = this.#heardMs + this.#quietMs - nowMs;
     if (leftMs > 0) return this.#wait(leftMs);
     if (nowMs - this.#dueMs > pingIntervalMs / 2 && !this.#graceUsed) this.#graceUsed = true;
-    else if (++this.#unanswered > pingMisses) return this.#server.dead(SILENT);
-    this.#wait(pingIntervalMs);
+    else if (this.#unanswered++ === pingMisses) return this.#server.dead(SILENT);
+    // The last answer has what the first ping left of the bound.
+    this.#wait(this.#unanswered < pingMisses ? pingIntervalMs : 2 * pingIntervalMs - this.#quietMs);
     // Last, because a ping that finds its transport gone may stop this watch.
     this.ping();
   }

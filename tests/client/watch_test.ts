@@ -15,11 +15,11 @@ const CONNECTED = {
   maxMessageBytes: 65_536,
 } as const;
 
-function setUp() {
+function setUp(chance = 0) {
   const clock = new FakeClock(0);
   const pings: [id: number, atMs: number][] = [];
   const dead: [reason: string, atMs: number][] = [];
-  const watch = new Watch(clock, {
+  const watch = new Watch(clock, () => chance, {
     ping: (id) => pings.push([id, clock.now()]),
     dead: (reason) => {
       dead.push([reason, clock.now()]);
@@ -29,8 +29,8 @@ function setUp() {
   return { clock, watch, pings, dead };
 }
 
-function connected() {
-  const set = setUp();
+function connected(chance = 0) {
+  const set = setUp(chance);
   set.watch.connecting();
   set.watch.connected(CONNECTED);
   return set;
@@ -52,6 +52,13 @@ Deno.test("a silent server gets `pingMisses` pings an interval apart, then is de
   assert.deepEqual(pings, [[1, 0], [2, 1000], [3, 2000]]);
   assert.deepEqual(dead, [["The server does not answer", 3000]]);
   assert.equal(clock.pendingTimers, 0);
+});
+
+Deno.test("a client may ping up to a quarter of an interval later, and decides no later for it", () => {
+  const { clock, pings, dead } = connected(0.8);
+  clock.advance(60_000);
+  assert.deepEqual(pings, [[1, 0], [2, 1200], [3, 2200]]);
+  assert.deepEqual(dead, [["The server does not answer", 3000]]);
 });
 
 Deno.test("a server that is heard of within each interval is not pinged", () => {
