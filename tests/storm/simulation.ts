@@ -92,7 +92,7 @@ export function scenarios(
  * takes, so that those who came while it was down are never worked off: they knock again and again
  * until the last client has come.
  */
-const SLACK = 1.25;
+export const SLACK = 1.25;
 
 /** Long enough that the SDK takes the session for a stable one. */
 const CONNECTED_MS = 60_000;
