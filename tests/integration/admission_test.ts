@@ -124,6 +124,22 @@ for (const kind of KINDS) {
   });
 }
 
+Deno.test("a drain tells each client its own moment, within the time that the node's rate takes", async () => {
+  await withServer({ admission: { ratePerSecond: 20 } }, async ({ server, client }) => {
+    const clients = [...KINDS, ...KINDS].map((kind) => client(kind));
+    await Promise.all(clients.map(({ ready }) => ready));
+    const delays: number[] = [];
+    for (const each of clients) each.on("drain", ({ delayMs }) => delays.push(delayMs));
+    const drained = server.drain();
+    await until(() => delays.length === clients.length, "everybody is told");
+    // Six clients at twenty a second.
+    assert(delays.every((delayMs) => delayMs >= 0 && delayMs <= 300), `${delays}`);
+    assert(new Set(delays).size > 1, `moments of their own: ${delays}`);
+    await drained;
+    assert.equal(server.transports, 0);
+  });
+});
+
 Deno.test("who returns to a session goes before those who are new", async () => {
   const options = { clock: new FakeClock(), admission: { ratePerSecond: 10 } };
   await withServer(options, async ({ server }) => {

@@ -452,6 +452,21 @@ test("a drain tells each client its own moment, and resolves after the last", {}
   assert.deepEqual(clients.map(({ closes }) => closes[0]?.code), Array(8).fill(CloseCode.SHUTDOWN));
 });
 
+test("a drain spreads its clients evenly over its time", {
+  admission: { ratePerSecond: Infinity },
+}, async (node) => {
+  const clients = [];
+  for (let at = 0; at < 400; at++) clients.push(await connected(node));
+  void node.sessions.drain(8000);
+  const left: number[] = [];
+  for (let second = 1; second <= 8; second++) {
+    await node.advance(1000);
+    left.push(clients.filter(({ closes }) => closes.length > 0).length);
+  }
+  const each = left.map((count, at) => count - (left[at - 1] ?? 0));
+  for (const count of each) assert(count > 25 && count < 75, `${each}`);
+});
+
 test("a drained node ends those who have not connected yet", {}, async (node) => {
   const client = new TestClient();
   client.open(node);
