@@ -7,15 +7,18 @@ import type { Random } from "./random.ts";
  *
  * - `full`: evenly over 0 to `ceiling`. Spreads best; may retry at once.
  * - `equal`: evenly over half of `ceiling` to `ceiling`. Never retries at once.
+ * - `decorrelated`: evenly over `baseMs` to thrice the previous delay or `capMs`, whichever is less.
+ *   Grows by chance, so that clients which failed together part ways. The article cuts the drawn
+ *   delay down to the cap instead, which sends two clients in three back at exactly `capMs`.
  */
-export type Jitter = "full" | "equal";
+export type Jitter = "full" | "equal" | "decorrelated";
 
 /** Options of a {@linkcode Backoff}. */
 export interface BackoffOptions {
   /** @default "full" */
   jitter?: Jitter;
   /**
-   * The scale of the first delay, in milliseconds; above 0.
+   * The scale of the first delay, in milliseconds.
    *
    * @default 1000
    */
@@ -31,14 +34,29 @@ export interface BackoffOptions {
 
 /** The delays between the attempts of one client to come back. */
 export class Backoff {
-  /** How many delays were drawn since the last reset. */
-  attempts = 0;
-  readonly #options: BackoffOptions;
+  readonly #jitter: Jitter;
+  readonly #baseMs: number;
+  readonly #capMs: number;
   readonly #random: Random;
+  #attempt = 0;
+  #previousMs: number;
 
+  /** @throws {RangeError} Unless 0 < baseMs <= capMs < Infinity. */
   constructor(options: BackoffOptions, random: Random) {
-    this.#options = options;
+    const { jitter = "full", baseMs = 1000, capMs = 30_000 } = options;
+    if (!(0 < baseMs && baseMs <= capMs && capMs < Infinity)) {
+      throw new RangeError(`A backoff needs 0 < baseMs <= capMs < Infinity: ${baseMs}, ${capMs}`);
+    }
+    this.#jitter = jitter;
+    this.#baseMs = baseMs;
+    this.#capMs = capMs;
     this.#random = random;
+    this.#previousMs = baseMs;
+  }
+
+  /** How many delays were drawn since the last reset. */
+  get attempts(): number {
+    return this.#attempt;
   }
 
   /**
@@ -46,16 +64,26 @@ export class Backoff {
    * not compared: clients told the same minimum would otherwise come back together.
    */
   nextDelayMs(minimumMs = 0): number {
-    const { jitter, baseMs = 1000, capMs = 30_000 } = this.#options;
-    // 2^1024 is Infinity, which the cap takes care of.
-    const ceilingMs = Math.min(capMs, baseMs * 2 ** this.attempts++);
     const random = this.#random();
-    return minimumMs + (jitter === "equal" ? (1 + random) / 2 : random) * ceilingMs;
+    // 2^1024 is Infinity, which the cap takes care of.
+    const ceilingMs = Math.min(this.#capMs, this.#baseMs * 2 ** this.#attempt++);
+    switch (this.#jitter) {
+      case "full":
+        return minimumMs + random * ceilingMs;
+      case "equal":
+        return minimumMs + (1 + random) * ceilingMs / 2;
+      case "decorrelated": {
+        const mostMs = Math.min(this.#capMs, this.#previousMs * 3);
+        this.#previousMs = this.#baseMs + random * (mostMs - this.#baseMs);
+        return minimumMs + this.#previousMs;
+      }
+    }
   }
 
   /** Starts over; call it once a session has proved stable, not as soon as it opens. */
   reset(): void {
-    this.attempts = 0;
+    this.#attempt = 0;
+    this.#previousMs = this.#baseMs;
   }
 }
 

@@ -8,6 +8,11 @@ const ALMOST_ONE = 1 - 2 ** -32;
 const bounds: { jitter: Jitter; least: number[]; most: number[] }[] = [
   { jitter: "full", least: [0, 0, 0, 0, 0], most: [100, 200, 400, 800, 1000] },
   { jitter: "equal", least: [50, 100, 200, 400, 500], most: [100, 200, 400, 800, 1000] },
+  {
+    jitter: "decorrelated",
+    least: [100, 100, 100, 100, 100],
+    most: [300, 900, 1000, 1000, 1000],
+  },
 ];
 
 for (const { jitter, least, most } of bounds) {
@@ -74,6 +79,14 @@ Deno.test("Backoff adds what the server said, so that clients told the same stay
   );
   assert.ok(Math.min(...delays) >= 5000);
   assert.ok(new Set(delays).size === 100);
+});
+
+Deno.test("Backoff refuses a base and a cap that bound nothing", () => {
+  for (
+    const bad of [{ baseMs: 0 }, { baseMs: -1 }, { baseMs: NaN }, { baseMs: 10, capMs: 9 }, {
+      capMs: Infinity,
+    }]
+  ) assert.throws(() => new Backoff(bad, Math.random), RangeError, JSON.stringify(bad));
 });
 
 Deno.test("spread() brings clients back evenly at the rate", () => {
