@@ -140,6 +140,23 @@ Deno.test("a drain tells each client its own moment, within the time that the no
   });
 });
 
+Deno.test("a herd is let in at the node's rate, and none opens a transport in vain", async () => {
+  const options = { admission: { ratePerSecond: 20, ratePerSecondPerAddress: Infinity } };
+  await withServer(options, async ({ server, client }) => {
+    const herd = Array.from({ length: 36 }, (_, at) => client(KINDS[at % 3]!));
+    const errors: unknown[] = [];
+    for (const each of herd) each.on("error", (error) => errors.push(error));
+    await Promise.all(herd.map(({ ready }) => ready));
+    assert.equal(server.sessions.count, herd.length);
+    // Sixteen find a place at once: a fifth of the burst is for those who return.
+    assert(errors.length > 0);
+    for (const error of errors) {
+      assert(error instanceof HttpError);
+      assert.equal(error.status, 503);
+    }
+  });
+});
+
 Deno.test("who returns to a session goes before those who are new", async () => {
   const options = { clock: new FakeClock(), admission: { ratePerSecond: 10 } };
   await withServer(options, async ({ server }) => {
