@@ -162,13 +162,14 @@ export abstract class PeerTransport implements Transport {
 export const TRANSPORT_LOST: CloseInfo = { code: CloseCode.TRANSPORT_LOST, reason: "" };
 
 /**
- * What the peer's close means. Codes of ours stay; no code, 0 (WebTransport) and 1000 (WebSocket)
- * are a close in good order; the others are the transport's own failures, and the browser's 1001
- * for a page that went away and may come back.
+ * What the peer's close means. Codes of ours stay; 1000 and none at all (1005) close a WebSocket in
+ * good order. The others are the transport's own failures, or the browser's doing with a page that
+ * went away or was frozen and may come back: 1001 for a WebSocket, and for WebTransport 0, which is
+ * what a session that nobody closed ends with too (draft-ietf-webtrans-http3 §6).
  */
 export function closedByPeer(code: number, reason: string): CloseInfo {
   if (code >= 3000 && code < 5000) return { code, reason };
-  if (code === 0 || code === 1000 || code === 1005) return { code: CloseCode.LEFT, reason };
+  if (code === 1000 || code === 1005) return { code: CloseCode.LEFT, reason };
   return { code: CloseCode.TRANSPORT_LOST, reason };
 }
 
