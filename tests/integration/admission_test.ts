@@ -207,5 +207,11 @@ Deno.test("a page whose origin is refused takes no place by asking", async () =>
     // Else its page could not read when to come back.
     assert.equal(headers.get("access-control-allow-origin"), origin);
     assert.equal(headers.get("access-control-expose-headers"), "retry-after");
+    // Else it could not show that a session waits for it.
+    const preflight = await fetch(`${server.developmentUrl}/rt/info`, {
+      method: "OPTIONS",
+      headers: { origin },
+    });
+    assert.match(preflight.headers.get("access-control-allow-headers")!, /slipstream-resume/);
   });
 });
