@@ -3,7 +3,7 @@ import type { Curve } from "./curve.ts";
 /** Okabe and Ito's colours, which the colour-blind can tell apart. */
 const COLOURS = ["#d55e00", "#e69f00", "#cc79a7", "#009e73", "#0072b2"];
 const WIDTH = 960;
-const LEFT = 64;
+const LEFT = 76;
 const RIGHT = 24;
 const PANEL_HEIGHT = 200;
 const PANEL_GAP = 56;
@@ -42,7 +42,10 @@ export function chart(title: string, curves: readonly Curve[]): string {
   const panels = curves.some(({ queue }) => queue.length > 0)
     ? [ARRIVALS, QUEUE, BACK]
     : [ARRIVALS, BACK];
-  const seconds = Math.max(2, ...curves.map(({ arrivals }) => arrivals.length));
+  const seconds = Math.max(
+    2,
+    ...panels.flatMap(({ values }) => curves.map((curve) => values(curve).length)),
+  );
   const top = HEADER + curves.length * LEGEND_LINE + 32;
   const height = top + panels.length * (PANEL_HEIGHT + PANEL_GAP);
   const legend = curves.map((curve, i) => {
@@ -98,9 +101,9 @@ function drawPanel(
     .join("\n");
 }
 
-/** 0, 1, 10, 100 and so on, the last not below `most`. */
+/** 0, 10, 100 and so on, the last not below `most`. */
 function powersOfTen(most: number): number[] {
-  const ticks = [0, 1];
+  const ticks = [0, 10];
   while (ticks.at(-1)! < most) ticks.push(ticks.at(-1)! * 10);
   return ticks;
 }

@@ -84,7 +84,7 @@ async function stormAll(
 ): Promise<Curve[]> {
   const clients = { webtransport, websocket };
   const spreadMs = Math.round(SLACK * (websocket + webtransport) * 1000 / ratePerSecond);
-  const bare = { clients, ratePerSecond: null, spreadMs: 0 };
+  const bare = { clients, ratePerSecond: null, spreadMs: 0, downMs: 1000 };
   const curves: Curve[] = [];
   for (
     const scenario of [

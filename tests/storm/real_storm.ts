@@ -13,6 +13,8 @@ export interface RealScenario {
   readonly ratePerSecond: number | null;
   readonly spreadMs: number;
   readonly jitter: boolean;
+  /** For how long nobody listens, besides the start of the process, in milliseconds. */
+  readonly downMs: number;
 }
 
 /**
@@ -51,11 +53,12 @@ export async function realStorm(
       await child.ask({ open: { count: each, url, transport, perSecond, jitter } });
     }
 
+    // With the first tally of each nothing has happened yet, and nothing will be missed.
+    await Promise.all(clients.map((child) => child.ask<Tally>({ storm: true })));
     const lostMs = performance.now();
-    const storms = clients.map((child) => child.ask<Tally>({ storm: true }));
     Deno.kill(first.pid!, "SIGKILL");
     const curve = new Curve(name, count);
-    const restarted = new Promise((resolve) => setTimeout(resolve, DOWN_MS)).then(() =>
+    const restarted = new Promise((resolve) => setTimeout(resolve, scenario.downMs)).then(() =>
       serve(ports).ask()
     );
     // Awaited below; until then its failure is nobody's.
@@ -84,12 +87,8 @@ export async function realStorm(
       }
       over = curve.back >= count || nowMs > MAX_MS;
     };
-    await Promise.all(clients.map(async (child, i) => {
-      let tally = await storms[i]!;
-      while (!over) {
-        take(tally);
-        tally = await child.ask<Tally>();
-      }
+    await Promise.all(clients.map(async (child) => {
+      while (!over) take(await child.ask<Tally>());
     }));
     await restarted;
     return curve;
@@ -97,9 +96,6 @@ export async function realStorm(
     await Promise.all(children.map((child) => child.end()));
   }
 }
-
-/** For how long nobody listens, besides the start of the process. */
-const DOWN_MS = 1000;
 
 /** Whoever is not back by then will not be. */
 const MAX_MS = 180_000;
