@@ -33,9 +33,9 @@ export class Lobby {
 
   static async open(
     options: ServerOptions = {},
-    path: { refuseWebSocket?: boolean } = {},
+    { refuseWebSocket = false, throttleBackground = false } = {},
   ): Promise<Lobby> {
-    const proxy = new TcpProxy(path);
+    const proxy = new TcpProxy({ refuseWebSocket });
     const server = await serve({
       port: 0,
       developmentPort: 0,
@@ -44,7 +44,7 @@ export class Lobby {
       ...options,
     });
     proxy.forwardTo(server.developmentPort!);
-    const browser = await launchChromium();
+    const browser = await launchChromium({ throttleBackground });
     return new Lobby(server, proxy, browser);
   }
 
@@ -87,6 +87,13 @@ export class Visitor {
   /** Waits until the page's `client` meets `condition`, an expression over it. */
   async until(condition: string): Promise<void> {
     await this.page.waitForFunction(`client.${condition}`, { polling: 20 });
+  }
+
+  /** Puts the page into the background, behind an empty one. */
+  async hide(): Promise<void> {
+    const front = await this.page.browserContext().newPage();
+    await front.bringToFront();
+    await this.page.waitForFunction('document.visibilityState === "hidden"', { polling: 20 });
   }
 
   async say(text: string): Promise<void> {

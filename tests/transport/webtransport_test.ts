@@ -156,6 +156,12 @@ Deno.test("a client that ends its control stream and then closes is not taken fo
   assert.deepEqual(await peer.receiver.ending, { code: CloseCode.LEFT, reason: "" });
 });
 
+Deno.test("a browser that ends the session of a frozen page, without a code, may come back", async () => {
+  await using peer = await WebTransportPeer.open();
+  await peer.close(0, "");
+  assert.equal((await peer.receiver.ending).code, CloseCode.TRANSPORT_LOST);
+});
+
 Deno.test("a client that stops reading its control stream is lost", async () => {
   const clock = new FakeClock();
   await using peer = await WebTransportPeer.open({ clock });
