@@ -71,10 +71,7 @@ async function storm(): Promise<void> {
 function simulateAll(clients: number, ratePerSecond: number): Curve[] {
   const endMs = count("minutes", options.minutes) * 60_000;
   return scenarios({ clients, ratePerSecond, seed: count("seed", options.seed) })
-    .map((scenario) => {
-      progress(`simulating: ${scenario.name}`);
-      return simulate(scenario, endMs);
-    });
+    .map((scenario) => simulate(scenario, endMs, progress));
 }
 
 async function stormAll(

@@ -28,7 +28,11 @@ export interface Scenario {
  * clients decide by the SDK's rule and the node by the server's admission, as they are; the same
  * scenario gives the same curve.
  */
-export function simulate(scenario: Scenario, endMs: number): Curve {
+export function simulate(
+  scenario: Scenario,
+  endMs: number,
+  progress: (text: string) => void = () => {},
+): Curve {
   const { name, clients: count, ratePerSecond, spreadMs, downMs, seed } = scenario;
   const random = seededRandom(seed);
   const clock = new VirtualClock();
@@ -60,6 +64,7 @@ export function simulate(scenario: Scenario, endMs: number): Curve {
   // In steps, to stop when there is nothing more to see.
   for (let ms = 0; ms < endMs && curve.back < count; ms += 1000) {
     clock.runUntil(CONNECTED_MS + Math.min(endMs, ms + 1000));
+    if (ms % 60_000 === 0) progress(`${name}: ${ms / 60_000} min, ${curve.back} of ${count} back`);
   }
   return curve;
 }
