@@ -62,8 +62,8 @@ export function simulate(
     clock.setTimeout(() => client.lose(scenario.drained), delayMs);
   }
   // In steps, to stop when there is nothing more to see.
-  for (let ms = 0; ms < endMs && curve.back < count; ms += 1000) {
-    clock.runUntil(CONNECTED_MS + Math.min(endMs, ms + 1000));
+  for (let ms = 1000; ms < endMs + 1000 && curve.back < count; ms += 1000) {
+    clock.runUntil(CONNECTED_MS + Math.min(endMs, ms));
     if (ms % 60_000 === 0) progress(`${name}: ${ms / 60_000} min, ${curve.back} of ${count} back`);
   }
   return curve;
