@@ -159,39 +159,3 @@ Deno.test("the lobby moves a live session to the transport that is chosen", asyn
     await lobby.close();
   }
 });
-
-Deno.test("a page of another origin gets no session over any transport", async () => {
-  const lobby = await Lobby.open();
-  const evil = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    () => new Response("<!doctype html>", { headers: { "content-type": "text/html" } }),
-  );
-  try {
-    const { page } = await lobby.visit();
-    await page.goto(`http://localhost:${evil.addr.port}/`);
-    const { developmentPort, info } = lobby.server;
-    const hash = atob(info.webtransport!.certificateHashes![0]!);
-    const outcomes = await page.evaluate(`(async () => {
-      const opened = "a transport";
-      const webSocket = new Promise((resolve) => {
-        const socket = new WebSocket(
-          "ws://localhost:${developmentPort}/rt/ws", "slipstream.v1.binary");
-        socket.onopen = () => resolve(opened);
-        socket.onclose = () => resolve("nothing");
-      });
-      const value = Uint8Array.from(${JSON.stringify([...hash].map((c) => c.charCodeAt(0)))});
-      const webTransport = new WebTransport("${info.webtransport!.url}", {
-        serverCertificateHashes: [{ algorithm: "sha-256", value }],
-      });
-      webTransport.closed.catch(() => {});
-      const sse = fetch("http://localhost:${developmentPort}/rt/sse");
-      const send = fetch("http://localhost:${developmentPort}/rt/send", { method: "POST", body: "{}" });
-      const outcome = (promise) => promise.then(() => opened, () => "nothing");
-      return [await webSocket, await outcome(webTransport.ready), await outcome(sse), await outcome(send)];
-    })()`);
-    assert.deepEqual(outcomes, Array(4).fill("nothing"));
-  } finally {
-    await lobby.close();
-    await evil.shutdown();
-  }
-});
