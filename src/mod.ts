@@ -20,7 +20,7 @@
  */
 
 export { serve } from "./server/serve.ts";
-export { type SlipstreamServer } from "./server/slipstream_server.ts";
+export type { ChannelInfo, Pressure, SlipstreamServer } from "./server/slipstream_server.ts";
 export type { OriginRefusals } from "./server/origin_gate.ts";
 export type { WebTransportRoute } from "./server/webtransport_entrance.ts";
 export type {
@@ -46,4 +46,5 @@ export { CommandError, ErrorCode } from "./protocol/error_code.ts";
 export type { Payload, Position } from "./protocol/message.ts";
 export type { ServerInfo } from "./protocol/server_info.ts";
 export type { RpcHandler, SessionInfo } from "./session/session_info.ts";
+export type { SlowSession } from "./session/slow_session.ts";
 export type { WebTransportRequest, WebTransportSession } from "./webtransport/mod.ts";

@@ -4,6 +4,7 @@ import type { OriginOptions } from "./policy/origin.ts";
 import type { Random } from "./policy/random.ts";
 import type { Delivery } from "./protocol/message.ts";
 import type { RpcHandler } from "./session/session_info.ts";
+import type { SlowSession } from "./session/slow_session.ts";
 import type { WebTransportOptions } from "./webtransport/options.ts";
 
 /** How the channels of one namespace (the part of their name before the first `:`) behave. */
@@ -90,7 +91,8 @@ export interface SessionOptions {
    */
   readonly connectTimeoutMs: number;
   /**
-   * What may wait for one session, in bytes; beyond it the namespace's `overflow` decides.
+   * What may wait for one session, in bytes, with what its transport has taken and not sent;
+   * beyond it the namespace's `overflow` decides.
    * @default 1048576
    */
   readonly maxQueueBytes: number;
@@ -100,6 +102,25 @@ export interface SessionOptions {
    * @default 65536
    */
   readonly highWaterBytes: number;
+  /**
+   * How long the network may take nothing of what waits for a session, in milliseconds; then its
+   * transport is closed with 3002, resumable. 0 waits for as long as the heartbeat does.
+   * @default 30000
+   */
+  readonly writeTimeoutMs: number;
+  /**
+   * Commands of one session a second, publishing included; `Infinity` disables the limit. One too
+   * many gets error 429, or nothing if it wants no answer; a client that goes on all the same is
+   * closed with 3505. The default is four publications in each frame of a display.
+   * @default 250
+   */
+  readonly maxCommandsPerSecond: number;
+  /**
+   * Commands of one session at once, after a quiet spell, in count. The default is more than a
+   * client has to say when it comes back: all its subscriptions and all that was not answered.
+   * @default 500
+   */
+  readonly commandBurst: number;
   /**
    * Subscriptions of one session, in count.
    * @default 128
@@ -123,6 +144,9 @@ export const SESSION_DEFAULTS: SessionOptions = {
   connectTimeoutMs: 10_000,
   maxQueueBytes: 1_048_576,
   highWaterBytes: 65_536,
+  writeTimeoutMs: 30_000,
+  maxCommandsPerSecond: 250,
+  commandBurst: 500,
   maxSubscriptions: 128,
   maxPendingCommands: 128,
   maxMessageBytes: 65_536,
@@ -313,6 +337,11 @@ export interface ServerOptions {
    * @default 5000
    */
   readonly reconnectSpreadMs?: number;
+  /**
+   * Is told of sessions that read more slowly than is sent to them. What it throws is logged.
+   * @default nobody is told
+   */
+  readonly onSlow?: (slow: SlowSession) => void;
   /**
    * Is told what an operator should know.
    * @default warnings and errors go to standard error

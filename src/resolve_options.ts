@@ -37,6 +37,7 @@ export interface ResolvedOptions {
   readonly rpc: NonNullable<ServerOptions["rpc"]>;
   readonly fetch: ServerOptions["fetch"];
   readonly reconnectSpreadMs: number;
+  readonly onSlow: ServerOptions["onSlow"];
   readonly log: (entry: LogEntry) => void;
   readonly clock: Clock;
   readonly random: Random;
@@ -72,6 +73,7 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
     rpc: options.rpc ?? {},
     fetch: options.fetch,
     reconnectSpreadMs: options.reconnectSpreadMs ?? 5000,
+    onSlow: options.onSlow,
     log: options.log ?? logToStderr,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
@@ -126,6 +128,9 @@ const sessionSchema = v.pipe(
     connectTimeoutMs: milliseconds,
     maxQueueBytes: positive,
     highWaterBytes: positive,
+    writeTimeoutMs: milliseconds,
+    maxCommandsPerSecond: positiveOrInfinity,
+    commandBurst: positive,
     maxSubscriptions: positive,
     maxPendingCommands: positive,
     maxMessageBytes: positive,
@@ -243,6 +248,7 @@ const optionsSchema = v.partial(v.strictObject({
   rpc: v.record(v.string(), callable),
   fetch: callable,
   reconnectSpreadMs: milliseconds,
+  onSlow: callable,
   log: callable,
   clock: v.looseObject({ now: callable, setTimeout: callable, clearTimeout: callable }),
   random: callable,

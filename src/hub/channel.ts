@@ -33,6 +33,10 @@ export abstract class Channel {
   protected epoch = "";
   protected offset = 0;
   protected closed = false;
+  /** Publications that subscribers did not get because they read too slowly, in count. */
+  dropped = 0;
+  /** `latest` values that newer ones replaced before they were sent, in count. */
+  conflated = 0;
   readonly #subscribers: Subscriber[] = [];
   readonly #joining = new Set<Subscriber>();
   readonly #opened: Promise<void>;
@@ -50,6 +54,11 @@ export abstract class Channel {
     this.#opened = this.#open();
     // Whoever joins awaits it too, and tells its client.
     this.#opened.catch(() => {});
+  }
+
+  /** How many are subscribed on this node. */
+  get subscribers(): number {
+    return this.#subscribers.length;
   }
 
   /** Whether nobody is subscribed or about to be. */

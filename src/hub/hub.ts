@@ -21,6 +21,16 @@ export interface HubOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** A channel as this node has it, from its first subscriber here to its last; live. */
+export interface ChannelInfo {
+  /** How many sessions of this node are subscribed. */
+  readonly subscribers: number;
+  /** Publications that were dropped for subscribers that read too slowly, in count. */
+  readonly dropped: number;
+  /** `latest` values that newer ones replaced before they were sent, in count. */
+  readonly conflated: number;
+}
+
 /**
  * The channels of this node and their subscribers. All that is published goes to the broker and
  * comes back from it, so that every node sees one order.
@@ -36,6 +46,8 @@ export class Hub implements BrokerSink, PresenceSink {
   readonly #context: ChannelContext;
   /** Bounded by the sessions of the node and their `maxSubscriptions`. */
   readonly #channels = new Map<string, Channel>();
+  #dropped = 0;
+  #conflated = 0;
 
   constructor(options: HubOptions) {
     this.namespaces = options.namespaces;
@@ -47,6 +59,35 @@ export class Hub implements BrokerSink, PresenceSink {
   /** How many channels have subscribers on this node. */
   get channels(): number {
     return this.#channels.size;
+  }
+
+  /** Publications of all channels that were dropped for slow subscribers, in count. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** `latest` values of all channels that newer ones replaced before they were sent, in count. */
+  get conflated(): number {
+    return this.#conflated;
+  }
+
+  /** A channel that has subscribers on this node. */
+  channel(name: string): ChannelInfo | undefined {
+    return this.#channels.get(name);
+  }
+
+  /** Counts publications that a subscriber has dropped. */
+  countDropped(name: string, count: number): void {
+    this.#dropped += count;
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) channel.dropped += count;
+  }
+
+  /** Counts values that a subscriber did not send because newer ones had come. */
+  countConflated(name: string, count: number): void {
+    this.#conflated += count;
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) channel.conflated += count;
   }
 
   /** Called once, before anything else. */

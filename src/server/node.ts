@@ -52,6 +52,7 @@ export async function startNode(
     ),
     random,
     onError,
+    ...(options.onSlow && { onSlow: options.onSlow }),
   });
 
   return {

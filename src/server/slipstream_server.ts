@@ -1,13 +1,16 @@
 import type { Capacity } from "../capacity/capacity.ts";
 import type { RedisState } from "../broker/redis_broker.ts";
-import type { Hub } from "../hub/hub.ts";
+import type { ChannelInfo, Hub } from "../hub/hub.ts";
 import type { Payload, Position } from "../protocol/message.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
 import type { Clock } from "../policy/clock.ts";
+import type { SessionInfo } from "../session/session_info.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
 import type { Door } from "./door.ts";
 import type { OriginGate, OriginRefusals } from "./origin_gate.ts";
 import type { WebTransportEntrance, WebTransportRoute } from "./webtransport_entrance.ts";
+
+export type { ChannelInfo };
 
 /** What {@linkcode SlipstreamServer} is made of; `serve()` puts it together. */
 export interface ServerParts {
@@ -27,6 +30,18 @@ export interface ServerParts {
   readonly clock: Clock;
   /** Ends everything but the transports, which have ended by then. */
   readonly stop: () => Promise<void>;
+}
+
+/** Counters of a node since its start. */
+export interface Pressure {
+  /** Publications that were dropped for subscribers that read too slowly, each counted once. */
+  readonly dropped: number;
+  /** `latest` values that newer ones replaced before they were sent. */
+  readonly conflated: number;
+  /** Transports that were closed with 3002. */
+  readonly closedAsSlow: number;
+  /** Commands of clients that were refused because there were too many. */
+  readonly refusedCommands: number;
 }
 
 /** A running server, as the app holds it. */
@@ -90,6 +105,27 @@ export class SlipstreamServer {
   /** How many transports are open. */
   get transports(): number {
     return this.#parts.sessions.transportCount;
+  }
+
+  /** What readers and writers that are too slow or too fast have come to so far. */
+  get pressure(): Pressure {
+    const { hub, sessions } = this.#parts;
+    return {
+      dropped: hub.dropped,
+      conflated: hub.conflated,
+      closedAsSlow: sessions.closedAsSlow,
+      refusedCommands: sessions.refusedCommands,
+    };
+  }
+
+  /** A session by its `id`, live; `undefined` if there is none, or no longer. */
+  session(id: string): SessionInfo | undefined {
+    return this.#parts.sessions.get(id);
+  }
+
+  /** A channel by its name, live; `undefined` while nobody on this node is subscribed. */
+  channel(name: string): ChannelInfo | undefined {
+    return this.#parts.hub.channel(name);
   }
 
   /** Requests that were refused for their origin so far, by why; each is a warning in the log too. */

@@ -4,21 +4,25 @@ import { CloseCode, type CloseInfo } from "../protocol/close_code.ts";
 import { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { ClientMessage, Connect, ServerMessage } from "../protocol/message.ts";
 import type { Lane, Transport, TransportReceiver } from "../transport/transport.ts";
-import { Outbound } from "./outbound.ts";
+import { Outbound, type OutboundOwner } from "./outbound.ts";
 import type { Session } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
+import type { SlowSession } from "./slow_session.ts";
 
 /** Who turns a transport into a session, and is told when it ends. */
 export interface AttachmentOwner extends SessionContext {
   connect(attachment: Attachment, connect: Connect): void;
   attachmentEnded(attachment: Attachment): void;
+  /** A session reads too slowly. */
+  slow(slow: SlowSession): void;
 }
 
 /**
  * One transport, from its acceptance to its end: what waits for it, its heartbeat, and the session
  * that has it. It is a timer for the `connect` that has to come, and later for a drain.
  */
-export class Attachment extends TimerEntry implements TransportReceiver, HeartbeatPeer {
+export class Attachment extends TimerEntry
+  implements TransportReceiver, HeartbeatPeer, OutboundOwner {
   readonly transport: Transport;
   readonly outbound: Outbound;
   heartbeat: HeartbeatHandle | undefined;
@@ -29,7 +33,7 @@ export class Attachment extends TimerEntry implements TransportReceiver, Heartbe
   constructor(transport: Transport, owner: AttachmentOwner) {
     super();
     this.transport = transport;
-    this.outbound = new Outbound(transport, owner.cork, owner.options);
+    this.outbound = new Outbound(transport, owner, this);
     this.#owner = owner;
     owner.wheel.schedule(this, owner.options.connectTimeoutMs);
   }
@@ -50,10 +54,26 @@ export class Attachment extends TimerEntry implements TransportReceiver, Heartbe
     if (!this.#ended && !this.outbound.control.push(message)) this.tooSlow();
   }
 
-  tooSlow(): void {
+  /** Closes for a queue without room; for a message of `channel`, if it is of one. */
+  tooSlow(channel?: string): void {
+    if (this.#ended) return;
+    this.#slow(channel, "disconnect");
     this.close(
       CloseCode.SLOW_CONSUMER,
-      `The peer reads too slowly: ${this.outbound.budget.queuedBytes} bytes wait`,
+      `The peer reads too slowly: ${this.outbound.queuedBytes} bytes wait`,
+    );
+  }
+
+  behind(channel: string | undefined): void {
+    this.#slow(channel, "behind");
+  }
+
+  stalled(channel: string | undefined): void {
+    this.#slow(channel, "timeout");
+    const { writeTimeoutMs } = this.#owner.options;
+    this.close(
+      CloseCode.SLOW_CONSUMER,
+      `The peer has taken nothing for ${writeTimeoutMs} ms: ${this.outbound.queuedBytes} bytes wait`,
     );
   }
 
@@ -122,6 +142,13 @@ export class Attachment extends TimerEntry implements TransportReceiver, Heartbe
       const { connectTimeoutMs } = this.#owner.options;
       this.close(CloseCode.CONNECT_TIMEOUT, `No connect came within ${connectTimeoutMs} ms`);
     }
+  }
+
+  #slow(channel: string | undefined, outcome: SlowSession["outcome"]): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    const { queuedBytes } = this.outbound;
+    this.#owner.slow({ session, channel, queuedBytes, outcome });
   }
 
   #end(info: CloseInfo): void {

@@ -2,6 +2,7 @@ import { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { Gap } from "../protocol/message.ts";
 import type { Lane } from "../transport/transport.ts";
 import type { Outbound } from "./outbound.ts";
+import { StallWatch } from "./stall_watch.ts";
 
 /**
  * What waits for one lane, first in, first out. It is written once per turn, and only while the
@@ -13,6 +14,8 @@ export class LaneQueue {
   #messages = NONE;
   #bytes = 0;
   #closing = false;
+  /** While something has to wait for the lane. */
+  #watch: StallWatch | undefined;
 
   constructor(lane: Lane, outbound: Outbound) {
     this.lane = lane;
@@ -33,7 +36,8 @@ export class LaneQueue {
   push(message: EncodedMessage): boolean {
     const outbound = this.#outbound;
     const bytes = message.bytes(outbound.encoding).byteLength;
-    if (outbound.budget.add(bytes) === "overflow") return false;
+    const level = outbound.budget.add(bytes);
+    if (level !== "ok" && (level === "overflow" || outbound.takeBack(bytes))) return false;
     this.#bytes += bytes;
     if (this.#messages.length > 0) {
       this.#messages.push(message);
@@ -56,16 +60,26 @@ export class LaneQueue {
     const { lane } = this;
     while (this.#messages.length > 0) {
       const room = this.#outbound.highWaterBytes - lane.bufferedBytes;
-      if (room <= 0) return false;
+      if (room <= 0) {
+        this.watch();
+        return false;
+      }
       const bytes = this.#bytes;
       const batch = bytes <= room ? this.#takeAll() : this.#take(room);
       this.#outbound.budget.remove(bytes - this.#bytes);
       lane.write(batch);
+      this.#watch?.written();
     }
+    if (this.#watch !== undefined && !this.#outbound.valuesWaitFor(this)) this.#stopWatch();
     if (!this.#closing) return false;
     this.#closing = false;
     lane.close();
     return true;
+  }
+
+  /** Has it told if what waits for the lane waits long. */
+  watch(): void {
+    this.#watch ??= new StallWatch(this, this.#outbound);
   }
 
   /** Forgets the publications of `channel` that wait. */
@@ -86,20 +100,21 @@ export class LaneQueue {
   /**
    * Queues `incoming`, a publication, in place of the oldest publications of its channel: at least
    * a quarter of the whole budget goes, if there is as much, so that not every message has to look
-   * through the queue. One gap stands where they stood. False, and nothing done, if that does not
-   * make enough room.
+   * through the queue. One gap stands where they stood. Returns how many publications went, or 0,
+   * and nothing done, if that does not make enough room.
    */
-  pushOverOldest(incoming: EncodedMessage, channel: string, epoch: string): boolean {
+  pushOverOldest(incoming: EncodedMessage, channel: string, epoch: string): number {
     const { budget } = this.#outbound;
     const kept: EncodedMessage[] = [];
     let gapAt = -1;
+    let droppedBytes = 0;
     let dropped = 0;
     let missed: number | undefined = 0;
     let offset = 0;
     let bytes = 0;
     for (const entry of [...this.#messages, incoming]) {
       const { message } = entry;
-      const droppable = dropped < budget.maxQueueBytes / 4 &&
+      const droppable = droppedBytes < budget.maxQueueBytes / 4 &&
         (message.type === "publication" || message.type === "gap") && message.channel === channel;
       if (!droppable) {
         kept.push(entry);
@@ -107,8 +122,9 @@ export class LaneQueue {
         continue;
       }
       if (gapAt < 0) gapAt = kept.push(entry) - 1;
-      dropped += this.#length(entry);
+      droppedBytes += this.#length(entry);
       if (message.type === "publication") {
+        dropped++;
         offset = message.offset;
         if (missed !== undefined) missed++;
       } else {
@@ -127,18 +143,24 @@ export class LaneQueue {
     kept[gapAt] = new EncodedMessage(gap);
     bytes += this.#length(kept[gapAt]!);
     const more = bytes - this.#bytes;
-    if (more > 0 && budget.add(more) === "overflow") return false;
+    if (more > 0 && budget.add(more) === "overflow") return 0;
     if (more < 0) budget.remove(-more);
     this.#messages = kept;
     this.#bytes = bytes;
     this.#outbound.markLane(this);
-    return true;
+    return dropped;
   }
 
   /** Forgets everything; the budget is not used any more. */
   clear(): void {
+    this.#stopWatch();
     this.#messages = NONE;
     this.#bytes = 0;
+  }
+
+  #stopWatch(): void {
+    this.#watch?.stop();
+    this.#watch = undefined;
   }
 
   #takeAll(): EncodedMessage[] {

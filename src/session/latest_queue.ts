@@ -1,5 +1,6 @@
 import type { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { Outbound } from "./outbound.ts";
+import type { SubscriptionOwner } from "./subscription.ts";
 
 /**
  * What waits for one `latest` subscription: the newest value of each key. A value is a reference
@@ -8,7 +9,9 @@ import type { Outbound } from "./outbound.ts";
 export class LatestQueue {
   /** The subscription's channel has handed its newest values over, and they wait for a flush. */
   marked = false;
+  readonly channel: string;
   readonly #outbound: Outbound;
+  readonly #owner: SubscriptionOwner;
   /** Live values: by datagram if they fit, and then the hub settles them. */
   readonly #live = new Map<string, EncodedMessage>();
   /** Values that must arrive. */
@@ -16,14 +19,21 @@ export class LatestQueue {
   /** The newest offset that went by datagram: what is after it was never at risk. */
   #datagramOffset = 0;
 
-  constructor(outbound: Outbound) {
+  /** Values that a newer one of their key has replaced since the last flush, in count. */
+  #conflated = 0;
+
+  constructor(channel: string, outbound: Outbound, owner: SubscriptionOwner) {
+    this.channel = channel;
     this.#outbound = outbound;
+    this.#owner = owner;
   }
 
   /** Queues a live value; an older one of its key is forgotten. */
   pushLive(key: string, message: EncodedMessage): void {
-    if (this.#outbound.hasDatagrams) this.#live.set(key, message);
-    else this.#reliable.set(key, message);
+    const values = this.#outbound.hasDatagrams ? this.#live : this.#reliable;
+    const { size } = values;
+    values.set(key, message);
+    if (values.size === size) this.#conflated++;
     if (!this.marked) this.#outbound.markLatest(this);
   }
 
@@ -65,6 +75,10 @@ export class LatestQueue {
 
   /** Moves values to the control lane's queue while it takes them; true if none are left. */
   flushReliable(): boolean {
+    if (this.#conflated > 0) {
+      this.#owner.conflatedFor(this.channel, this.#conflated);
+      this.#conflated = 0;
+    }
     const outbound = this.#outbound;
     for (const [key, message] of this.#reliable) {
       if (!outbound.controlHasRoom() || !outbound.control.push(message)) return false;

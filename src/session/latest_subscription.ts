@@ -12,7 +12,7 @@ export class LatestSubscription extends Subscription {
   override begin(start: Start, replay: readonly EncodedMessage[]): void {
     const outbound = this.owner.outbound!;
     this.queue = outbound.control;
-    const values = this.#values = new LatestQueue(outbound);
+    const values = this.#values = new LatestQueue(this.channel, outbound, this.owner);
     this.epoch = start.position.epoch;
     this.offset = start.position.offset;
     this.say({

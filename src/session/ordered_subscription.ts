@@ -2,6 +2,7 @@ import type { Start } from "../hub/subscriber.ts";
 import type { OverflowPolicy } from "../policy/backpressure.ts";
 import { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { Gap, Position, Publication } from "../protocol/message.ts";
+import type { LaneQueue } from "./lane_queue.ts";
 import { Subscription, type SubscriptionOwner } from "./subscription.ts";
 
 /** Every publication, in order, on a lane of its own where there are such. */
@@ -43,9 +44,10 @@ export class OrderedSubscription extends Subscription {
       position: this.position,
       recovered: start.recovered && first === 0,
     });
+    if (first > 0) this.owner.droppedFor(this.channel, first);
     for (let at = first; at < replay.length; at++) {
       const message = replay[at]!;
-      if (!this.queue?.push(message)) return this.owner.tooSlow();
+      if (!this.queue?.push(message)) return this.owner.tooSlow(this.channel);
       this.offset = offsetOf(message);
     }
   }
@@ -54,13 +56,10 @@ export class OrderedSubscription extends Subscription {
     if (publication.offset <= this.offset) return;
     const { queue } = this;
     if (queue === undefined) return;
-    if (
-      queue.push(message) ||
-      this.#overflow === "gap" && queue.pushOverOldest(message, this.channel, this.epoch)
-    ) {
+    if (queue.push(message)) {
       this.offset = publication.offset;
     } else {
-      this.owner.tooSlow();
+      this.#overflowed(queue, message, publication);
     }
   }
 
@@ -74,9 +73,17 @@ export class OrderedSubscription extends Subscription {
     const gap: Gap = sameHistory
       ? { type: "gap", channel, position, missed: position.offset - this.offset }
       : { type: "gap", channel, position };
-    if (!queue.push(new EncodedMessage(gap))) return this.owner.tooSlow();
+    if (!queue.push(new EncodedMessage(gap))) return this.owner.tooSlow(channel);
     this.epoch = position.epoch;
     this.offset = position.offset;
+  }
+
+  #overflowed(queue: LaneQueue, message: EncodedMessage, { offset }: Publication): void {
+    const { channel, epoch } = this;
+    const dropped = this.#overflow === "gap" ? queue.pushOverOldest(message, channel, epoch) : 0;
+    if (dropped === 0) return this.owner.tooSlow(channel);
+    this.offset = offset;
+    this.owner.droppedFor(channel, dropped);
   }
 }
 

@@ -1,10 +1,20 @@
-import type { Cork, Corked } from "../hub/cork.ts";
-import type { SessionOptions } from "../options.ts";
+import type { Corked } from "../hub/cork.ts";
 import { QueueBudget } from "../policy/backpressure.ts";
+import type { TimerWheel } from "../policy/timer_wheel.ts";
 import type { Encoding } from "../protocol/encoded_message.ts";
 import type { Lane, Transport } from "../transport/transport.ts";
 import type { LatestQueue } from "./latest_queue.ts";
 import { LaneQueue } from "./lane_queue.ts";
+import type { SessionContext } from "./session_context.ts";
+import type { StallOwner } from "./stall_watch.ts";
+
+/** Who is told that the peer takes too little. */
+export interface OutboundOwner {
+  /** Publications have waited for a second; of `channel` first. */
+  behind(channel: string | undefined): void;
+  /** The network has taken nothing for `writeTimeoutMs`. */
+  stalled(channel: string | undefined): void;
+}
 
 /**
  * Everything that waits for one transport: a queue for each lane, first in, first out, and one for
@@ -13,7 +23,7 @@ import { LaneQueue } from "./lane_queue.ts";
  * The lanes' queues share one budget in bytes. Whoever pushes decides what happens when it is
  * full; nothing is dropped here unasked.
  */
-export class Outbound implements Corked {
+export class Outbound implements Corked, StallOwner {
   corked = false;
   readonly transport: Transport;
   readonly encoding: Encoding;
@@ -21,7 +31,8 @@ export class Outbound implements Corked {
   readonly budget: QueueBudget;
   /** The queue of the lane that is always there. */
   readonly control: LaneQueue;
-  readonly #cork: Cork;
+  readonly #context: SessionContext;
+  readonly #owner: OutboundOwner;
   /** The queues of lanes that were opened, once there is one. */
   #lanes: LaneQueue[] | undefined;
   /** Queues with something to write, but for those whose lane is full. */
@@ -30,13 +41,14 @@ export class Outbound implements Corked {
   #markedLatest: LatestQueue[] | undefined;
   #ended = false;
 
-  constructor(transport: Transport, cork: Cork, options: SessionOptions) {
+  constructor(transport: Transport, context: SessionContext, owner: OutboundOwner) {
     this.transport = transport;
     this.encoding = transport.encoding;
-    this.highWaterBytes = options.highWaterBytes;
-    this.budget = new QueueBudget(options);
+    this.highWaterBytes = context.options.highWaterBytes;
+    this.budget = new QueueBudget(context.options);
     this.control = new LaneQueue(transport.control, this);
-    this.#cork = cork;
+    this.#context = context;
+    this.#owner = owner;
   }
 
   /** Whether live values of `latest` channels may go by datagram. */
@@ -44,9 +56,50 @@ export class Outbound implements Corked {
     return this.transport.maxDatagramSize > 0;
   }
 
+  /** What waits in the lanes' queues, and what the transport has taken and not sent, in bytes. */
+  get queuedBytes(): number {
+    let bytes = this.budget.queuedBytes + this.transport.control.bufferedBytes;
+    if (this.#lanes !== undefined) {
+      for (const { lane } of this.#lanes) bytes += lane.bufferedBytes;
+    }
+    return bytes;
+  }
+
   /** The bytes that may still be queued. */
   get freeBytes(): number {
-    return this.budget.maxQueueBytes - this.budget.queuedBytes;
+    return Math.max(0, this.budget.maxQueueBytes - this.queuedBytes);
+  }
+
+  get wheel(): TimerWheel {
+    return this.#context.wheel;
+  }
+
+  get writeTimeoutMs(): number {
+    return this.#context.options.writeTimeoutMs;
+  }
+
+  /**
+   * Takes the last `bytes` of the budget back, and returns true, if they are over it together with
+   * what the transport holds. Asked only of queues over the high water mark: summing up the lanes
+   * is not for every message.
+   */
+  takeBack(bytes: number): boolean {
+    if (this.queuedBytes <= this.budget.maxQueueBytes) return false;
+    this.budget.remove(bytes);
+    return true;
+  }
+
+  /** Whether values of `latest` subscriptions wait for room in this queue. */
+  valuesWaitFor(queue: LaneQueue): boolean {
+    return queue === this.control && this.#markedLatest !== undefined;
+  }
+
+  behind(queue: LaneQueue): void {
+    this.#owner.behind(this.#firstChannel(queue));
+  }
+
+  stalled(queue: LaneQueue): void {
+    this.#owner.stalled(this.#firstChannel(queue));
   }
 
   /** A queue with a lane of its own, or the control lane's. */
@@ -73,7 +126,7 @@ export class Outbound implements Corked {
     if (this.#ended) return;
     if (this.#markedLanes.length > 0) this.#markedLanes.push(queue);
     else this.#markedLanes = [queue];
-    if (!this.corked) this.#cork.add(this);
+    if (!this.corked) this.#context.cork.add(this);
   }
 
   /** Has a `latest` subscription's queue sent at the end of this turn. */
@@ -81,7 +134,7 @@ export class Outbound implements Corked {
     if (this.#ended) return;
     queue.marked = true;
     (this.#markedLatest ??= []).push(queue);
-    if (!this.corked) this.#cork.add(this);
+    if (!this.corked) this.#context.cork.add(this);
   }
 
   /** Goes on with a lane that was full. */
@@ -130,9 +183,17 @@ export class Outbound implements Corked {
   end(): void {
     this.#ended = true;
     this.control.clear();
+    for (const queue of this.#lanes ?? []) queue.clear();
     this.#lanes = undefined;
     this.#markedLanes = NONE;
     this.#markedLatest = undefined;
+  }
+
+  #firstChannel(queue: LaneQueue): string | undefined {
+    for (const { message } of queue.messages) {
+      if (message.type === "publication") return message.channel;
+    }
+    return this.valuesWaitFor(queue) ? this.#markedLatest![0]!.channel : undefined;
   }
 
   /** Moves what the control lane takes; true if there may be room for more after a flush. */
@@ -144,6 +205,7 @@ export class Outbound implements Corked {
         continue;
       }
       this.#markedLatest = marked.slice(at);
+      if (this.transport.control.bufferedBytes >= this.highWaterBytes) this.control.watch();
       // Without anything of its own to write, the control lane waits for another one's budget.
       return this.control.bytes > 0 && this.transport.control.bufferedBytes < this.highWaterBytes;
     }

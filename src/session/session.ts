@@ -1,5 +1,6 @@
 import type { Admitted } from "../policy/admission.ts";
 import { TimerEntry } from "../policy/timer_wheel.ts";
+import { EMPTY, type RateLimit } from "../policy/rate_limit.ts";
 import { CloseCode, type CloseInfo, mayReconnect } from "../protocol/close_code.ts";
 import { EncodedMessage } from "../protocol/encoded_message.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
@@ -28,6 +29,7 @@ import { PublishAnswers } from "./publish_answers.ts";
 import { createSecret, equalSecrets } from "./secret.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { SessionInfo } from "./session_info.ts";
+import type { SlowSession } from "./slow_session.ts";
 import type { Subscription, SubscriptionOwner } from "./subscription.ts";
 
 /** Who keeps the sessions. */
@@ -35,6 +37,13 @@ export interface SessionOwner extends SessionContext {
   /** The session waits for its client. */
   sessionDetached(session: Session): void;
   sessionEnded(session: Session): void;
+  /** A session reads too slowly. */
+  slow(slow: SlowSession): void;
+  commandRefused(): void;
+  /** How fast commands may come. */
+  readonly commandRate: RateLimit;
+  /** How fast commands may come that are refused. */
+  readonly refusalRate: RateLimit;
 }
 
 /**
@@ -58,7 +67,13 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
   /** By channel; made with the first. */
   #subscriptions: Map<string, Subscription> | undefined;
   #publishAnswers: PublishAnswers | undefined;
+  dropped = 0;
+  conflated = 0;
+  refusedCommands = 0;
   #pendingCommands = 0;
+  /** When the bucket of {@linkcode SessionOwner.commandRate} is full again, and of the refusals. */
+  #commandsFullAtMs = 0;
+  #refusalsFullAtMs = 0;
   #ended = false;
 
   constructor(owner: SessionOwner, place: Admitted, info: Payload | undefined) {
@@ -82,6 +97,10 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
 
   get rttMs(): number | undefined {
     return this.#attachment?.heartbeat?.rtt.smoothedMs;
+  }
+
+  get queuedBytes(): number {
+    return this.#attachment?.outbound.queuedBytes ?? 0;
   }
 
   get outbound(): Outbound | undefined {
@@ -149,7 +168,8 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
         if (this.#admit(message.id)) this.#answer(message.id, this.#rpc(message));
         return;
       case "ping":
-        return attachment.send({ type: "pong", id: message.id });
+        if (this.#admit(0)) attachment.send({ type: "pong", id: message.id });
+        return;
       case "pong":
         return attachment.heartbeat?.pong(message.id);
       case "leave":
@@ -159,8 +179,19 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     }
   }
 
-  tooSlow(): void {
-    this.#attachment?.tooSlow();
+  tooSlow(channel: string): void {
+    this.#attachment?.tooSlow(channel);
+  }
+
+  droppedFor(channel: string, count: number): void {
+    this.dropped += count;
+    this.#owner.hub.countDropped(channel, count);
+    this.#owner.slow({ session: this, channel, queuedBytes: this.queuedBytes, outcome: "gap" });
+  }
+
+  conflatedFor(channel: string, count: number): void {
+    this.conflated += count;
+    this.#owner.hub.countConflated(channel, count);
   }
 
   /** Called by the attachment when its transport has ended, before its queue is forgotten. */
@@ -193,15 +224,29 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     this.#owner.sessionEnded(this);
   }
 
+  /** Whether a command is to be done; one that is not is answered, unless its `id` is 0. */
   #admit(id: number): boolean {
-    const { maxPendingCommands } = this.#owner.options;
-    if (this.#pendingCommands < maxPendingCommands) return true;
-    this.#fail(
-      id,
-      ErrorCode.TOO_MANY,
-      `At most ${maxPendingCommands} commands may wait for an answer: ${this.#pendingCommands + 1}`,
-    );
+    const { commandRate, options } = this.#owner;
+    const fullAtMs = commandRate.take(this.#commandsFullAtMs);
+    if (fullAtMs === EMPTY) {
+      this.#refuse(id, `Commands may come ${options.maxCommandsPerSecond} a second`);
+      return false;
+    }
+    this.#commandsFullAtMs = fullAtMs;
+    if (this.#pendingCommands < options.maxPendingCommands) return true;
+    this.#refuse(id, `Commands may wait for an answer ${options.maxPendingCommands} at once`);
     return false;
+  }
+
+  /** Refuses a command, and closes for a client that does not heed that. */
+  #refuse(id: number, rule: string): void {
+    const { refusalRate } = this.#owner;
+    this.refusedCommands++;
+    this.#owner.commandRefused();
+    this.#fail(id, ErrorCode.TOO_MANY, `${rule}: too many came`);
+    const fullAtMs = refusalRate.take(this.#refusalsFullAtMs);
+    if (fullAtMs !== EMPTY) this.#refusalsFullAtMs = fullAtMs;
+    else this.#attachment?.close(CloseCode.FLOODING, `${rule}: too many came all the same`);
   }
 
   #fail(id: number, code: number, message: string): void {

@@ -14,6 +14,17 @@ export interface SessionInfo {
   readonly info: Payload | undefined;
   /** The smoothed round-trip time in milliseconds, once a ping has measured it. */
   readonly rttMs: number | undefined;
+  /**
+   * What waits for it, in bytes; what its transport has taken and not sent is included, `latest`
+   * values that wait to be conflated are not.
+   */
+  readonly queuedBytes: number;
+  /** Publications that were dropped for it, in count: it reads too slowly. */
+  readonly dropped: number;
+  /** `latest` values that a newer one replaced before they were sent to it, in count. */
+  readonly conflated: number;
+  /** Commands of it that were refused with 429 or, unacknowledged, passed over, in count. */
+  readonly refusedCommands: number;
 }
 
 /**

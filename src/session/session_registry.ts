@@ -4,6 +4,7 @@ import type { SessionOptions } from "../options.ts";
 import type { Admission, Refused } from "../policy/admission.ts";
 import type { Heartbeat } from "../policy/heartbeat.ts";
 import type { Random } from "../policy/random.ts";
+import { RateLimit } from "../policy/rate_limit.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
 import { CloseCode } from "../protocol/close_code.ts";
 import type { Connect, Resume } from "../protocol/message.ts";
@@ -13,12 +14,15 @@ import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
 import { Session, type SessionOwner } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { RpcHandler, SessionInfo } from "./session_info.ts";
+import type { SlowSession } from "./slow_session.ts";
 
 export interface SessionRegistryOptions extends SessionContext {
   /** Decides whether the node takes one more session. */
   readonly admission: Admission;
   /** Spreads a drain. */
   readonly random: Random;
+  /** Is told of sessions that read too slowly, after the turn in which it happens. */
+  readonly onSlow?: (slow: SlowSession) => void;
 }
 
 /** All sessions of a node, attached or waiting for their client, and all transports. */
@@ -31,6 +35,9 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   readonly rpc: Readonly<Record<string, RpcHandler>>;
   readonly reconnectSpreadMs: number;
   readonly onError: (error: unknown) => void;
+  readonly commandRate: RateLimit;
+  readonly refusalRate: RateLimit;
+  readonly #onSlow: ((slow: SlowSession) => void) | undefined;
   readonly #admission: Admission;
   readonly #random: Random;
   /** Every transport, with a session or without one yet. */
@@ -38,6 +45,8 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   readonly #sessions = new Map<string, Session>();
   /** The sessions that wait for their client, the longest waiting first. */
   readonly #detached = new Set<Session>();
+  #closedAsSlow = 0;
+  #refusedCommands = 0;
   #drained: PromiseWithResolvers<void> | undefined;
 
   constructor(options: SessionRegistryOptions) {
@@ -49,6 +58,11 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.rpc = options.rpc;
     this.reconnectSpreadMs = options.reconnectSpreadMs;
     this.onError = options.onError;
+    const { maxCommandsPerSecond: ratePerSecond, commandBurst: burst } = options.options;
+    const { clock } = options.wheel;
+    this.commandRate = new RateLimit({ ratePerSecond, burst }, clock);
+    this.refusalRate = new RateLimit({ ratePerSecond, burst: burst * FLOOD_BURSTS }, clock);
+    this.#onSlow = options.onSlow;
     this.#admission = options.admission;
     this.#random = options.random;
   }
@@ -66,6 +80,16 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   /** How many transports there are, those without a session yet included. */
   get transportCount(): number {
     return this.#attachments.size;
+  }
+
+  /** How many transports were closed because their peer read too slowly. */
+  get closedAsSlow(): number {
+    return this.#closedAsSlow;
+  }
+
+  /** How many commands of clients were refused because there were too many. */
+  get refusedCommands(): number {
+    return this.#refusedCommands;
   }
 
   get(id: string): SessionInfo | undefined {
@@ -141,6 +165,26 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     session.place.release();
   }
 
+  /** Called by a session or an attachment whose client reads too slowly. */
+  slow(slow: SlowSession): void {
+    if (slow.outcome === "disconnect" || slow.outcome === "timeout") this.#closedAsSlow++;
+    const onSlow = this.#onSlow;
+    if (onSlow === undefined) return;
+    // Not here, in the middle of a delivery: the app may publish or close.
+    queueMicrotask(() => {
+      try {
+        onSlow(slow);
+      } catch (error) {
+        this.onError(error);
+      }
+    });
+  }
+
+  /** Called by a session that has refused a command. */
+  commandRefused(): void {
+    this.#refusedCommands++;
+  }
+
   #find(resume: Pick<Resume, "session" | "ticket"> | undefined): Session | undefined {
     if (resume === undefined) return undefined;
     const session = this.#sessions.get(resume.session);
@@ -166,6 +210,12 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     if (this.#attachments.size === 0) this.#drained?.resolve();
   }
 }
+
+/**
+ * A client that has this many bursts refused, sent at more than twice the rate, does not heed the
+ * errors; a single loop that runs away for a moment has not as many.
+ */
+const FLOOD_BURSTS = 10;
 
 const OVERLOADED: Readonly<Record<Refused["reason"], string>> = {
   total: "The node takes no more sessions",

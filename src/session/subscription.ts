@@ -15,8 +15,12 @@ export interface SubscriptionOwner {
   readonly id: string;
   /** Where messages go; `undefined` while the session has no transport. */
   readonly outbound: Outbound | undefined;
-  /** Closes the transport with 3002: its queue is full. */
-  tooSlow(): void;
+  /** Closes the transport with 3002: its queue has no room for a message of `channel`. */
+  tooSlow(channel: string): void;
+  /** Counts publications of `channel` that were dropped: there is no room for them. */
+  droppedFor(channel: string, count: number): void;
+  /** Counts values of `channel` that newer ones have replaced before they were sent. */
+  conflatedFor(channel: string, count: number): void;
 }
 
 /**
@@ -66,7 +70,9 @@ export abstract class Subscription implements Subscriber {
   abstract gap(position: Position): void;
 
   inform(message: EncodedMessage): void {
-    if (this.queue !== undefined && !this.queue.push(message)) this.owner.tooSlow();
+    if (this.queue !== undefined && !this.queue.push(message)) {
+      this.owner.tooSlow(this.channel);
+    }
   }
 
   /** Says once more that it runs, from where it is: its client has lost the answer. */
@@ -114,6 +120,8 @@ export abstract class Subscription implements Subscriber {
 
   /** Queues a message that is for this session alone. */
   protected say(message: ServerMessage): void {
-    if (this.queue?.push(new EncodedMessage(message)) === false) this.owner.tooSlow();
+    if (this.queue?.push(new EncodedMessage(message)) === false) {
+      this.owner.tooSlow(this.channel);
+    }
   }
 }

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { CloseCode } from "../../src/protocol/close_code.ts";
+import type { SlowSession } from "../../src/session/slow_session.ts";
 import type { PairedTransportOptions } from "../paired_transport.ts";
 import { TestNode } from "./node.ts";
 import { TestClient } from "./test_client.ts";
 
 const LIMITS = { maxQueueBytes: 4000, highWaterBytes: 1000 };
 
-async function slowNode(namespaces = {}): Promise<TestNode> {
-  return await new TestNode({ session: LIMITS, namespaces }).start();
+async function slowNode(namespaces = {}, session = {}): Promise<TestNode> {
+  return await new TestNode({ session: { ...LIMITS, ...session }, namespaces }).start();
 }
 
 async function subscribed(
@@ -120,7 +121,7 @@ Deno.test("answers wait for a slow consumer too, and are never dropped for publi
 });
 
 Deno.test("pings that are not read end in a close, not in a growing queue", async () => {
-  const node = await slowNode();
+  const node = await slowNode({}, { maxCommandsPerSecond: Infinity });
   const client = await subscribed(node, []);
   client.transport.stalled = true;
   for (let at = 0; at < 3000 && client.transport.ended === undefined; at++) {
@@ -199,3 +200,130 @@ Deno.test("values wait where another lane has taken the whole budget, and arrive
   assert.equal(client.values.get("cursors:a")!.size, 40);
   await node.close();
 });
+
+Deno.test("a lane that takes nothing is given up after the write timeout, resumable", async () => {
+  const node = await slowNode({}, { writeTimeoutMs: 8000, resumeWindowMs: 60_000 });
+  const slow = await subscribed(node, ["chat:a"]);
+  slow.transport.stalled = true;
+  for (let at = 0; at < 20; at++) {
+    await node.publish("chat:a", LONG);
+    await node.turn();
+  }
+  await node.advance(7000);
+  assert.equal(slow.closes.length, 0);
+  await node.advance(3500);
+  assert.equal(slow.transport.ended?.code, CloseCode.SLOW_CONSUMER);
+  assert.match(slow.transport.ended!.reason, /^The peer has taken nothing for 8000 ms: \d+ bytes/);
+  slow.connect(node);
+  await node.turn();
+  assert.equal(slow.connected?.resumed, true);
+  assert.equal(slow.log.get("chat:a")!.length, 20);
+  await node.close();
+});
+
+Deno.test("a lane that gets on, however slowly, outlives the write timeout", async () => {
+  const node = await slowNode({ ticks: { overflow: "gap" } }, { writeTimeoutMs: 8000 });
+  const slow = await subscribed(node, ["ticks:a"]);
+  slow.transport.stalled = true;
+  for (let round = 0; round < 10; round++) {
+    for (let at = 0; at < 30; at++) await node.publish("ticks:a", LONG);
+    await node.turn();
+    await node.advance(5000);
+    slow.transport.stalled = false;
+    slow.transport.stalled = true;
+  }
+  assert.equal(slow.closes.length, 0);
+  await node.close();
+});
+
+Deno.test("values that wait for a lane that takes nothing meet the write timeout too", async () => {
+  const node = await slowNode({}, { writeTimeoutMs: 8000 });
+  const slow = await subscribed(node, ["cursors:a"]);
+  slow.transport.stalled = true;
+  for (let at = 0; at < 100; at++) {
+    await node.publish("cursors:a", LONG, `k${at % 50}`);
+    await node.turn();
+  }
+  assert.equal(slow.closes.length, 0);
+  await node.advance(12_000);
+  assert.equal(slow.transport.ended?.code, CloseCode.SLOW_CONSUMER);
+  await node.close();
+});
+
+Deno.test("what the transport holds counts as waiting", async () => {
+  const node = await slowNode({}, { maxQueueBytes: 4000 });
+  const slow = await subscribed(node, ["chat:a"]);
+  slow.transport.stalled = true;
+  let most = 0;
+  for (let at = 0; at < 100 && slow.transport.ended === undefined; at++) {
+    await node.publish("chat:a", LONG);
+    most = Math.max(most, node.sessions.get(slow.connected!.session)!.queuedBytes);
+    await node.turn();
+  }
+  assert.equal(slow.transport.ended?.code, CloseCode.SLOW_CONSUMER);
+  assert(most > 3500 && most <= 4000, `${most}`);
+  await node.close();
+});
+
+Deno.test("the app is told who is slow, in which channel, and what became of it", async () => {
+  const seen: SlowSession[] = [];
+  const node = await new TestNode({
+    session: LIMITS,
+    namespaces: { ticks: { overflow: "gap" } },
+    onSlow: (slow) => {
+      seen.push(slow);
+      if (slow.outcome === "behind") throw new Error("an app's mistake");
+    },
+  }).start();
+  const slow = await subscribed(node, ["ticks:a", "cursors:a"]);
+  const { session } = slow.connected!;
+  slow.transport.stalled = true;
+  for (let at = 0; at < 100; at++) {
+    await node.publish("ticks:a", LONG);
+    await node.publish("cursors:a", LONG, "k");
+    await node.turn();
+  }
+  const { dropped, conflated } = node.sessions.get(session)!;
+  const outcomes = seen.map(({ outcome, channel }) => `${outcome} ${channel}`);
+  assert.deepEqual([...new Set(outcomes)], ["gap ticks:a"]);
+  assert(dropped > 50 && conflated > 50, `${dropped} ${conflated}`);
+  assert.equal(node.hub.channel("ticks:a")!.dropped, dropped);
+  assert.equal(node.hub.channel("cursors:a")!.conflated, conflated);
+  await node.advance(1500);
+  assert.equal(seen.at(-1)!.outcome, "behind");
+  assert.equal(seen.at(-1)!.channel, "ticks:a");
+  assert.equal(seen.at(-1)!.session.id, session);
+  assert(seen.at(-1)!.queuedBytes > 1000);
+  assert.equal(node.errors.length, 1);
+  await node.advance(40_000);
+  assert.equal(seen.at(-1)!.outcome, "timeout");
+  assert.equal(node.sessions.closedAsSlow, 1);
+  await node.close();
+});
+
+for (const datagrams of [0, 1200]) {
+  const name = datagrams > 0 ? "a transport with datagrams" : "a transport without datagrams";
+  Deno.test(`commands over the rate are refused, and a flood is closed: ${name}`, async () => {
+    const node = await new TestNode({
+      session: { maxCommandsPerSecond: 10, commandBurst: 20 },
+    }).start();
+    const client = await subscribed(node, ["chat:a"], { maxDatagramSize: datagrams });
+    for (let at = 0; at < 30; at++) client.publish("chat:a", "p");
+    await node.turn();
+    const errors = client.take().flatMap((m) => m.type === "error" ? [m.code] : []);
+    // One token of the 20 went to the subscription.
+    assert.deepEqual(errors, Array(11).fill(429));
+    assert.equal(node.sessions.refusedCommands, 11);
+    await node.advance(1000);
+    for (let at = 0; at < 10; at++) client.publish("chat:a", "p");
+    await node.turn();
+    assert.deepEqual(client.take().filter((m) => m.type === "error"), []);
+    const data = { format: "json", bytes: new Uint8Array([49]) } as const;
+    for (let at = 0; at < 300; at++) {
+      client.send({ type: "publish", id: 0, channel: "chat:a", data });
+    }
+    await node.turn();
+    assert.equal(client.transport.ended?.code, CloseCode.FLOODING);
+    await node.close();
+  });
+}

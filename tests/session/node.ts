@@ -18,6 +18,7 @@ import { TimerWheel } from "../../src/policy/timer_wheel.ts";
 import type { Payload } from "../../src/protocol/message.ts";
 import type { RpcHandler } from "../../src/session/session_info.ts";
 import { SessionRegistry } from "../../src/session/session_registry.ts";
+import type { SlowSession } from "../../src/session/slow_session.ts";
 import { FakeClock, settle } from "../fake_clock.ts";
 
 export interface NodeOptions {
@@ -25,6 +26,7 @@ export interface NodeOptions {
   readonly session?: Partial<SessionOptions>;
   readonly admission?: AdmissionOptions;
   readonly rpc?: Record<string, RpcHandler>;
+  readonly onSlow?: (slow: SlowSession) => void;
   readonly clock?: FakeClock;
   readonly store?: MemoryStore;
   readonly presence?: MemoryPresenceStore;
@@ -65,6 +67,7 @@ export class TestNode {
       rpc: options.rpc ?? {},
       reconnectSpreadMs: 5000,
       onError,
+      ...(options.onSlow && { onSlow: options.onSlow }),
       admission: new Admission(options.admission ?? {}, clock, random),
       random,
     });
