@@ -138,7 +138,8 @@ async function mayMakeNetworks(): Promise<boolean> {
 }
 
 Deno.test({
-  name: "clients whose network is cut are found (ignored where not root with iproute2)",
+  name:
+    "clients whose network is cut are found, and go on when it is back (ignored where not root with iproute2)",
   ignore: !NETWORKS,
   fn: () => withTempFolder(cutNetwork),
 });
@@ -175,27 +176,26 @@ async function cutNetwork(folder: string): Promise<void> {
         const input = peer.process.stdin.getWriter();
         await input.write(new TextEncoder().encode("go\n"));
         await until(() => peer.lines.length === 3, "the clients are connected");
-        await run(
-          "nsenter",
-          "-t",
-          `${peer.process.pid}`,
-          "-n",
-          "ip",
-          "link",
-          "set",
-          farEnd,
-          "down",
-        );
+        const connected = [...peer.lines].sort();
+        const setLink = (state: "up" | "down") =>
+          run("nsenter", "-t", `${peer.process.pid}`, "-n", "ip", "link", "set", farEnd, state);
+        await setLink("down");
         await until(() => server.transports === 3, "the server has found the dead");
         assertUndisturbed(quiet);
         assert.equal(server.sessions.count, 6);
         const lost = () => peer.lines.filter((line) => line.includes(" reconnecting "));
         await until(() => lost().length === 3, "the clients have found their server gone");
+        await setLink("up");
+        await until(() => server.transports === 6, "the clients are back", 30_000);
+        const again = () => peer.lines.slice(3).filter((line) => line.includes(" connected "));
+        await until(() => again().length === 3, "the clients know it");
+        assert.deepEqual(again().sort(), connected, "with the same sessions");
         await input.close();
       });
     });
   } finally {
-    await run("ip", "link", "del", nearEnd);
+    // It goes with the other end's namespace, if that was quicker.
+    await run("ip", "link", "del", nearEnd).catch(() => {});
   }
 }
 
