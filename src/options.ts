@@ -110,15 +110,15 @@ export interface SessionOptions {
   readonly writeTimeoutMs: number;
   /**
    * Commands of one session a second, publishing included; `Infinity` disables the limit. One too
-   * many gets error 429, or nothing if it wants no answer; a client that goes on all the same is
-   * closed with 3505. The default is four publications in each frame of a display.
-   * @default 250
+   * many gets error 429, or is dropped if it wants no answer; a client that goes on all the same
+   * is closed with 3505. The default is what the fastest of mice has to say.
+   * @default 1000
    */
   readonly maxCommandsPerSecond: number;
   /**
    * Commands of one session at once, after a quiet spell, in count. The default is more than a
    * client has to say when it comes back: all its subscriptions and all that was not answered.
-   * @default 500
+   * @default 2000
    */
   readonly commandBurst: number;
   /**
@@ -145,8 +145,8 @@ export const SESSION_DEFAULTS: SessionOptions = {
   maxQueueBytes: 1_048_576,
   highWaterBytes: 65_536,
   writeTimeoutMs: 30_000,
-  maxCommandsPerSecond: 250,
-  commandBurst: 500,
+  maxCommandsPerSecond: 1000,
+  commandBurst: 2000,
   maxSubscriptions: 128,
   maxPendingCommands: 128,
   maxMessageBytes: 65_536,

@@ -7,19 +7,23 @@ import { createInterface } from "node:readline";
  *
  * - `{"publish":{"perTurn":1,"everyMs":50,"turns":60}}` publishes `perTurn` messages in one turn
  *   of the event loop, `turns` times; answered when the last turn is over.
+ * - `{"state":true}` is answered by what `state` gives.
  * - `{"collect":true}` collects garbage and compacts the heap, so that memory is compared without
  *   either.
  *
  * @param {{ port: number, [detail: string]: unknown }} greeting First line: where it listens.
  * @param {(text: string, index: number) => void} publish Sends one message to every subscriber;
  * `index` counts within the turn.
+ * @param {() => unknown} [state] What the server has to tell beside.
  */
-export function drive(greeting, publish) {
+export function drive(greeting, publish, state = () => ({})) {
   const answer = (value) => process.stdout.write(JSON.stringify(value) + "\n");
   createInterface({ input: process.stdin }).on("line", (line) => {
     const command = JSON.parse(line);
     if (command.publish) {
       publishTurns(command.publish, publish, () => answer({ published: true }));
+    } else if (command.state) {
+      answer(state());
     } else if (command.collect) {
       globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
       answer({ collected: globalThis.gc !== undefined });

@@ -1,0 +1,46 @@
+import { serve, type SlowSession } from "../../src/mod.ts";
+import { drive } from "./drive.mjs";
+
+/**
+ * Slipstream under `slow_consumers.ts`. Argument: the channel; its namespace says what becomes of
+ * who reads too slowly. Publishes 1 KiB instead of the 64 B of the other benchmarks.
+ */
+const channel = Deno.args[0]!;
+const folder = await Deno.makeTempDir({ prefix: "slipstream_bench_" });
+const outcomes: Record<SlowSession["outcome"], number> = {
+  behind: 0,
+  gap: 0,
+  disconnect: 0,
+  timeout: 0,
+};
+const server = await serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  developmentPort: 0,
+  tls: { developmentFolder: folder },
+  admission: { ratePerSecond: Infinity, maxSessionsPerAddress: Infinity },
+  webtransport: { maxConnectionsPerAddress: 10_000 },
+  namespaces: {
+    disconnect: {},
+    gap: { overflow: "gap" },
+    latest: { delivery: "latest", settleMs: 0 },
+  },
+  onSlow: ({ outcome }) => outcomes[outcome]++,
+});
+const keyed = channel.startsWith("latest:");
+const certPem = await Deno.readTextFile(`${folder}/development.crt`);
+await Deno.remove(folder, { recursive: true });
+
+drive(
+  { port: server.developmentPort!, webTransportPort: server.port, certPem },
+  (text, index) => {
+    const options = keyed ? { key: `key${index}` } : {};
+    server.publish(channel, text.padEnd(1022, "0123456789abcdef"), options).catch(reportError);
+  },
+  () => ({
+    outcomes,
+    pressure: server.pressure,
+    sessions: server.sessions.count,
+    transports: server.transports,
+  }),
+);
