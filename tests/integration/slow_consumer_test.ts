@@ -87,3 +87,28 @@ for (const kind of ["webtransport", "websocket", "sse"] as const) {
     });
   });
 }
+
+for (const kind of ["webtransport", "websocket", "sse"] as const) {
+  Deno.test(`${kind}: a peer that takes nothing is given up after the write timeout, and the app is told`, async () => {
+    const outcomes: string[] = [];
+    await withServer({
+      namespaces: { chat: { overflow: "gap" } },
+      session: { writeTimeoutMs: 1000 },
+      onSlow: ({ outcome, channel }) => outcomes.push(`${outcome} ${channel}`),
+    }, async ({ server }) => {
+      const end = await STALLED[kind](server);
+      await until(() => server.channel("chat:flood")?.subscribers === 1, "the subscription");
+      const filler = "x".repeat(32 * 1024);
+      for (let number = 0; server.pressure.dropped === 0; number++) {
+        assert.ok(number < 2000, "64 MiB were taken for a peer that reads nothing");
+        await server.publish("chat:flood", { number, filler });
+        // So that what is queued leaves as far as the network takes it.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await until(() => server.pressure.closedAsSlow === 1, "the write timeout");
+      assert.equal(outcomes[0], "gap chat:flood");
+      assert.deepEqual(outcomes.slice(-2), ["behind chat:flood", "timeout chat:flood"]);
+      await end();
+    });
+  });
+}
