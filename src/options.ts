@@ -332,8 +332,9 @@ export interface ServerOptions {
    */
   readonly fetch?: (request: Request, info: RequestInfo) => Response | Promise<Response>;
   /**
-   * Over how long clients spread their return after they lost the server unannounced, in
-   * milliseconds; 0 lets them come at once.
+   * Over how long, at least, clients spread their return after they lost the server unannounced, in
+   * milliseconds; with many sessions it grows to 1.25 × sessions ÷ `admission.ratePerSecond`. 0 lets
+   * them come at once.
    * @default 5000
    */
   readonly reconnectSpreadMs?: number;

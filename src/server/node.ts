@@ -27,6 +27,7 @@ export interface Node {
 /** Puts a node together and starts it. */
 export async function startNode(
   options: ResolvedOptions,
+  ratePerSecond: number,
   onError: (error: unknown) => void,
 ): Promise<Node> {
   const { clock, random } = options;
@@ -44,6 +45,7 @@ export async function startNode(
     options: options.session,
     rpc: options.rpc,
     reconnectSpreadMs: options.reconnectSpreadMs,
+    returnsPerSecond: ratePerSecond,
     // The door judges the rate of transports; here sessions are counted, which outlive them.
     admission: new Admission(
       { ...options.admission, ratePerSecond: Infinity, ratePerSecondPerAddress: Infinity },

@@ -34,8 +34,8 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
   const { clock, random, log } = resolved;
   const onError = (error: unknown) => log({ level: "error", message: "Unexpected error", error });
   const certificates = await openCertificates(resolved);
-  const node = await startNode(resolved, onError);
   const ratePerSecond = resolved.admission.ratePerSecond ?? DEFAULT_RATE_PER_SECOND;
+  const node = await startNode(resolved, ratePerSecond, onError);
   const door = new Door({
     admission: new Admission(resolved.admission, clock, random),
     guard: new ResourceGuard({
@@ -75,7 +75,12 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     // is ::1, whichever the socket is bound to.
     const { udpAddress, port } = listeners;
     const udpHost = host === "localhost" && !isWildcard(udpAddress) ? urlHost(udpAddress) : host;
-    return serverInfo(resolved, `https://${udpHost}:${port}/rt/wt`, certificates.hashes);
+    const { reconnectSpreadMs } = node.sessions;
+    return serverInfo(
+      { ...resolved, reconnectSpreadMs },
+      `https://${udpHost}:${port}/rt/wt`,
+      certificates.hashes,
+    );
   };
   const entrance = new WebTransportEntrance(gate, door, new WebTransportHandler(transportOptions));
   const router = createRouter({

@@ -70,8 +70,13 @@ const sessions = new SessionRegistry({
   options: SESSION_DEFAULTS,
   rpc: {},
   reconnectSpreadMs: 0,
+  returnsPerSecond: Infinity,
   onError,
-  admission: new Admission({ maxSessionsPerAddress: Infinity, burst: 1e6 }, clock, random),
+  admission: new Admission(
+    { ratePerSecond: Infinity, maxSessionsPerAddress: Infinity, ratePerSecondPerAddress: Infinity },
+    clock,
+    random,
+  ),
   random,
 });
 

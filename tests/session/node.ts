@@ -25,6 +25,7 @@ export interface NodeOptions {
   readonly namespaces?: Record<string, Partial<NamespaceOptions>>;
   readonly session?: Partial<SessionOptions>;
   readonly admission?: AdmissionOptions;
+  readonly reconnectSpreadMs?: number;
   readonly rpc?: Record<string, RpcHandler>;
   readonly onSlow?: (slow: SlowSession) => void;
   readonly clock?: FakeClock;
@@ -65,7 +66,8 @@ export class TestNode {
       heartbeat: new Heartbeat({}, wheel, random),
       options: { ...SESSION_DEFAULTS, ...options.session },
       rpc: options.rpc ?? {},
-      reconnectSpreadMs: 5000,
+      reconnectSpreadMs: options.reconnectSpreadMs ?? 5000,
+      returnsPerSecond: 500,
       onError,
       ...(options.onSlow && { onSlow: options.onSlow }),
       admission: new Admission(options.admission ?? {}, clock, random),

@@ -251,6 +251,26 @@ test(
   },
 );
 
+test(
+  "clients are told a spread that suits how many they are",
+  { reconnectSpreadMs: 1 },
+  async (node) => {
+    const spreads: (number | undefined)[] = [];
+    for (let count = 0; count < 4; count++) {
+      spreads.push((await connected(node)).connected?.reconnectSpreadMs);
+    }
+    // 1.25 × sessions ÷ 500 a second, in whole milliseconds.
+    assert.deepEqual(spreads, [3, 5, 8, 10]);
+  },
+);
+
+test("clients that may come at once are told so, however many they are", {
+  reconnectSpreadMs: 0,
+}, async (node) => {
+  await connected(node);
+  assert.equal((await connected(node)).connected?.reconnectSpreadMs, 0);
+});
+
 test("presence outlasts a lost transport and ends with the resume window", {}, async (node) => {
   const alice = await connected(node);
   alice.subscribe("chat:a");
