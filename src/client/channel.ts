@@ -69,7 +69,10 @@ export interface Channel<T = unknown> {
   ): Promise<Position | undefined>;
   /** Reads publications that the server still has. */
   history(options?: HistoryOptions): Promise<ChannelHistory<T>>;
-  /** Asks who is subscribed; only in namespaces with presence. */
+  /**
+   * Asks who is subscribed; only in namespaces with presence. `onJoin` and `onLeave` may tell of
+   * later changes before this resolves: apply those over the answer.
+   */
   presence(): Promise<readonly PresentMember[]>;
 }
 

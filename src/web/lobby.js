@@ -43,11 +43,21 @@ function showMembers() {
   element("members").replaceChildren(...items);
 }
 
+/** Who joined (with what they say of themselves) or left (`undefined`) while the answer was out. */
+let meanwhile = new Map();
+
 async function refreshMembers() {
+  const changes = meanwhile = new Map();
   const present = await chat.presence();
   members.clear();
-  for (const member of present) members.set(member.session, member.info);
+  for (const { session, info } of present) members.set(session, info);
+  for (const [session, info] of changes) setMember(session, info);
   showMembers();
+}
+
+function setMember(session, info) {
+  if (info === undefined) members.delete(session);
+  else members.set(session, info);
 }
 
 // --- chat: ordered -----------------------------------------------------------------------------
@@ -56,13 +66,15 @@ const chat = client.channel("chat:lobby");
 chat.subscribe({
   onSubscribed: () => refreshMembers().catch(note),
   onPublication: (publication) => say(publication),
-  onJoin: (member) => {
-    members.set(member.session, member.info);
+  onJoin: ({ session, info }) => {
+    meanwhile.set(session, info ?? {});
+    setMember(session, info ?? {});
     showMembers();
   },
-  onLeave: (member) => {
-    members.delete(member.session);
-    pointers.delete(member.session);
+  onLeave: ({ session }) => {
+    meanwhile.set(session, undefined);
+    setMember(session, undefined);
+    pointers.delete(session);
     showMembers();
   },
   onGap: (gap) => note(`${gap.missed ?? "Some"} messages were missed`),
