@@ -3,6 +3,9 @@ import type { Clock } from "./clock.ts";
 import type { Random } from "./random.ts";
 import { TokenBucket } from "./token_bucket.ts";
 
+/** New sessions a second where nothing is said. */
+export const DEFAULT_RATE_PER_SECOND = 500;
+
 /** How many sessions a node takes, and how fast. */
 export interface AdmissionOptions {
   /**
@@ -94,7 +97,11 @@ export class Admission {
    * or a maximum is neither a positive integer nor `Infinity`.
    */
   constructor(options: AdmissionOptions, clock: Clock, random: Random) {
-    const { ratePerSecond = 500, maxSessions = 50_000, maxSessionsPerAddress = 1000 } = options;
+    const {
+      ratePerSecond = DEFAULT_RATE_PER_SECOND,
+      maxSessions = 50_000,
+      maxSessionsPerAddress = 1000,
+    } = options;
     const {
       burst = Math.max(1, ratePerSecond),
       ratePerSecondPerAddress = Math.max(20, ratePerSecond / 5),

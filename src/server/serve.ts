@@ -2,7 +2,7 @@ import { type Capacity, capacityOf, defaultMaxSessions } from "../capacity/capac
 import { readLimits } from "../capacity/read_limits.ts";
 import { ResourceGuard } from "../capacity/resource_guard.ts";
 import type { ServerOptions } from "../options.ts";
-import { Admission } from "../policy/admission.ts";
+import { Admission, DEFAULT_RATE_PER_SECOND } from "../policy/admission.ts";
 import { OriginPolicy } from "../policy/origin.ts";
 import { CloseCode } from "../protocol/close_code.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
@@ -132,9 +132,6 @@ function withMaxSessions(options: ResolvedOptions, capacity: Capacity) {
   const { maxSessions = defaultMaxSessions(capacity) } = options.admission;
   return { ...options, admission: { ...options.admission, maxSessions } };
 }
-
-/** As `AdmissionOptions` have it. */
-const DEFAULT_RATE_PER_SECOND = 500;
 
 /** In development mode a server has pages on two ports, under every name of the loopback. */
 function ownOrigins({ hostname }: ResolvedOptions, listeners: Listeners): string[] {

@@ -1,3 +1,4 @@
+import { concat } from "../protocol/concat.ts";
 import type { EncodedMessage } from "../protocol/encoded_message.ts";
 
 /**
@@ -48,19 +49,6 @@ export const eventLinesBatch: SharedBatch<Uint8Array> = new SharedBatch((message
 export const eventBatch: SharedBatch<Uint8Array> = new SharedBatch((messages) =>
   concat([eventLinesBatch.of(messages), NEWLINE])
 );
-
-/** `parts` one after the other, in one array of exactly their size. */
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const joined = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

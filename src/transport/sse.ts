@@ -1,7 +1,8 @@
 import type { CloseInfo } from "../protocol/close_code.ts";
 import type { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { ProtocolError } from "../protocol/protocol_error.ts";
-import { concat, eventBatch } from "./batch.ts";
+import { concat } from "../protocol/concat.ts";
+import { eventBatch } from "./batch.ts";
 import { PeerTransport, TRANSPORT_LOST } from "./peer_transport.ts";
 import type { Lane, Peer, TransportAcceptor } from "./transport.ts";
 import type { TransportOptions } from "./transport_options.ts";
@@ -65,7 +66,7 @@ export class SseTransport extends PeerTransport implements UnderlyingDefaultSour
     }
     this.#waiting = undefined;
     this.#bufferedBytes = 0;
-    this.#controller!.enqueue(waiting.length === 1 ? waiting[0]! : concat(waiting));
+    this.#controller!.enqueue(concat(waiting));
     this.taken();
     if (this.closeInfo !== undefined) return this.#end();
     if (!this.#congested) return;

@@ -1,7 +1,7 @@
 import { CloseCode } from "../protocol/close_code.ts";
 import type { Position } from "../protocol/message.ts";
 import { messageTooLarge, ProtocolError } from "../protocol/protocol_error.ts";
-import { concat } from "./batch.ts";
+import { concat } from "../protocol/concat.ts";
 import { type PeerInfo, peerOf, refusal } from "./peer_transport.ts";
 import { SseTransport } from "./sse.ts";
 import { PlainSseTransport } from "./sse_plain.ts";
@@ -124,7 +124,7 @@ export class SseHandler {
       while (true) {
         const { done, value } = await reader.read();
         if (late) return undefined;
-        if (done) return chunks.length === 1 ? chunks[0] : concat(chunks);
+        if (done) return concat(chunks);
         size += value.length;
         if (size > maxBatchBytes) {
           reader.cancel().catch(() => {});

@@ -1,6 +1,7 @@
 import type { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { Position } from "../protocol/message.ts";
-import { concat, eventLinesBatch } from "./batch.ts";
+import { concat } from "../protocol/concat.ts";
+import { eventLinesBatch } from "./batch.ts";
 import { SseTransport } from "./sse.ts";
 import { SsePositions } from "./sse_positions.ts";
 import type { Peer, TransportAcceptor } from "./transport.ts";

@@ -1,5 +1,6 @@
 import type { EncodedMessage } from "../protocol/encoded_message.ts";
-import { binaryBatch, concat } from "./batch.ts";
+import { concat } from "../protocol/concat.ts";
+import { binaryBatch } from "./batch.ts";
 import type { Lane } from "./transport.ts";
 
 /** What a lane tells its transport. */
@@ -74,7 +75,7 @@ export class StreamLane implements Lane {
     const waiting = this.#waiting;
     if (waiting.length > 0) {
       this.#waiting = [];
-      const bytes = waiting.length === 1 ? waiting[0]! : concat(waiting);
+      const bytes = concat(waiting);
       this.#writingBytes = bytes.length;
       this.#writer.write(bytes).then(this.#onWritten, this.#onFailed);
     } else if (this.#closing) {

@@ -1,14 +1,9 @@
+import { concat } from "../../protocol/concat.ts";
 import { decodeServerMessage } from "../../protocol/json_server.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import { successful } from "../http_error.ts";
 import { type ServerSentEvent, SseParser } from "./sse_parser.ts";
-import {
-  concatenate,
-  entrance,
-  type Target,
-  Transport,
-  type TransportReceiver,
-} from "./transport.ts";
+import { entrance, type Target, Transport, type TransportReceiver } from "./transport.ts";
 
 /**
  * Opens Server-Sent Events at `/rt/sse` for what comes down, and POSTs to `/rt/send` what goes up.
@@ -112,7 +107,7 @@ class SseTransport extends Transport {
       chunks.push(message);
     }
     this.bufferedBytes += count - 1;
-    return concatenate(chunks);
+    return concat(chunks);
   }
 
   async #read(): Promise<void> {

@@ -117,17 +117,3 @@ export abstract class Transport {
 export function entrance(url: string, { base, info: { pass } }: Target): URL {
   return new URL(pass === undefined ? url : `${url}?pass=${pass}`, base);
 }
-
-/** `chunks` one after the other; the chunk itself if there is but one. */
-export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
-  if (chunks.length === 1) return chunks[0]!;
-  let length = 0;
-  for (const chunk of chunks) length += chunk.length;
-  const joined = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return joined;
-}

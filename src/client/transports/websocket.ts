@@ -1,3 +1,4 @@
+import { concat } from "../../protocol/concat.ts";
 import { decodeServerMessage as decodeBinary } from "../../protocol/binary_server.ts";
 import { CloseCode } from "../../protocol/close_code.ts";
 import { cutReason, MAX_WEBSOCKET_REASON_BYTES } from "../../protocol/close_reason.ts";
@@ -6,13 +7,7 @@ import { Framer } from "../../protocol/framer.ts";
 import { decodeServerMessage as decodeJson } from "../../protocol/json_server.ts";
 import { messageTooLarge } from "../../protocol/protocol_error.ts";
 import { SUBPROTOCOL } from "../../protocol/subprotocol.ts";
-import {
-  concatenate,
-  entrance,
-  type Target,
-  Transport,
-  type TransportReceiver,
-} from "./transport.ts";
+import { entrance, type Target, Transport, type TransportReceiver } from "./transport.ts";
 
 /** Opens a WebSocket (RFC 6455) at `/rt/ws`. */
 export function openWebSocket(
@@ -66,7 +61,7 @@ class WebSocketTransport extends Transport {
 
   override write(messages: readonly Uint8Array[]): void {
     // A closing socket takes and drops what is sent; its `close` event follows.
-    if (this.encoding === "binary") this.#socket.send(concatenate(messages) as BufferSource);
+    if (this.encoding === "binary") this.#socket.send(concat(messages) as BufferSource);
     else this.#socket.send(messages.map((message) => decoder.decode(message)).join("\n"));
   }
 

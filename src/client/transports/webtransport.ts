@@ -1,14 +1,9 @@
+import { concat } from "../../protocol/concat.ts";
 import { decodeBase64 } from "../../protocol/base64.ts";
 import { decodeServerMessage } from "../../protocol/binary_server.ts";
 import { CloseCode } from "../../protocol/close_code.ts";
 import { Framer } from "../../protocol/framer.ts";
-import {
-  concatenate,
-  entrance,
-  type Target,
-  Transport,
-  type TransportReceiver,
-} from "./transport.ts";
+import { entrance, type Target, Transport, type TransportReceiver } from "./transport.ts";
 
 /** Opens a WebTransport session; the first bidirectional stream carries control messages. */
 export async function openWebTransport(
@@ -69,7 +64,7 @@ class WebTransportTransport extends Transport {
   }
 
   override write(messages: readonly Uint8Array[]): void {
-    const bytes = concatenate(messages);
+    const bytes = concat(messages);
     this.bufferedBytes += bytes.length;
     this.#control.write(bytes).then(
       () => this.bufferedBytes -= bytes.length,
