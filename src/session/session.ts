@@ -1,49 +1,38 @@
 import type { Admitted } from "../policy/admission.ts";
 import { TimerEntry } from "../policy/timer_wheel.ts";
-import { EMPTY, type RateLimit } from "../policy/rate_limit.ts";
 import { CloseCode, type CloseInfo, mayReconnect } from "../protocol/close_code.ts";
 import { EncodedMessage } from "../protocol/encoded_message.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type {
-  ChannelPosition,
   ClientMessage,
   Connect,
   HistoryQuery,
   Member,
   Payload,
-  Position,
   PresenceQuery,
   Publication,
   Publish,
   Rpc,
   ServerMessage,
-  Subscribe,
-  Unsubscribe,
 } from "../protocol/message.ts";
 import type { Peer, TransportKind } from "../transport/transport.ts";
 import type { Attachment } from "./attachment.ts";
-import { LatestSubscription } from "./latest_subscription.ts";
-import { OrderedSubscription } from "./ordered_subscription.ts";
+import { CommandGate, type CommandGateOwner, type CommandSender } from "./command_gate.ts";
 import type { Outbound } from "./outbound.ts";
 import { PublishAnswers } from "./publish_answers.ts";
 import { createSecret, equalSecrets } from "./secret.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { SessionInfo } from "./session_info.ts";
 import type { SlowSession } from "./slow_session.ts";
-import type { Subscription, SubscriptionOwner } from "./subscription.ts";
+import { SessionSubscriptions, type SubscribingSession } from "./session_subscriptions.ts";
 
 /** Who keeps the sessions. */
-export interface SessionOwner extends SessionContext {
+export interface SessionOwner extends SessionContext, CommandGateOwner {
   /** The session waits for its client. */
   sessionDetached(session: Session): void;
   sessionEnded(session: Session): void;
   /** A session reads too slowly. */
   slow(slow: SlowSession): void;
-  commandRefused(): void;
-  /** How fast commands may come. */
-  readonly commandRate: RateLimit;
-  /** How fast commands may come that are refused. */
-  readonly refusalRate: RateLimit;
 }
 
 /**
@@ -52,7 +41,7 @@ export interface SessionOwner extends SessionContext {
  * It is attached to one transport at a time. When it loses it, its subscriptions leave the hub but
  * it stays present, and it is a timer for the end of its resume window.
  */
-export class Session extends TimerEntry implements SessionInfo, SubscriptionOwner {
+export class Session extends TimerEntry implements SessionInfo, SubscribingSession, CommandSender {
   readonly id: string = createSecret();
   readonly info: Payload | undefined;
   /** Its place on the node, which its owner gives back. */
@@ -64,16 +53,11 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
   #ticketBefore = "";
   #attachment: Attachment | undefined;
   #peer: Peer | undefined;
-  /** By channel; made with the first. */
-  #subscriptions: Map<string, Subscription> | undefined;
+  readonly #subscriptions: SessionSubscriptions;
+  readonly #gate: CommandGate;
   #publishAnswers: PublishAnswers | undefined;
   dropped = 0;
   conflated = 0;
-  refusedCommands = 0;
-  #pendingCommands = 0;
-  /** When the bucket of {@linkcode SessionOwner.commandRate} is full again, and of the refusals. */
-  #commandsFullAtMs = 0;
-  #refusalsFullAtMs = 0;
   #ended = false;
 
   constructor(owner: SessionOwner, place: Admitted, info: Payload | undefined) {
@@ -81,6 +65,8 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     this.#owner = owner;
     this.place = place;
     this.info = info;
+    this.#subscriptions = new SessionSubscriptions(owner, this);
+    this.#gate = new CommandGate(owner, this);
   }
 
   get transport(): TransportKind | undefined {
@@ -107,6 +93,18 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     return this.#attachment?.outbound;
   }
 
+  get refusedCommands(): number {
+    return this.#gate.refused;
+  }
+
+  get attachment(): Attachment | undefined {
+    return this.#attachment;
+  }
+
+  get member(): Member {
+    return { session: this.id, ...(this.info !== undefined && { info: this.info }) };
+  }
+
   /** Whether `ticket` proves that a client may continue this session. */
   accepts(ticket: string): boolean {
     return equalSecrets(ticket, this.#ticket) ||
@@ -118,7 +116,7 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     const resumed = this.#peer !== undefined;
     const replaced = this.#attachment;
     if (replaced !== undefined) {
-      this.#suspend(replaced);
+      this.#subscriptions.suspend(replaced.outbound);
       replaced.replace();
     }
     this.#owner.wheel.cancel(this);
@@ -140,7 +138,7 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
       reconnectSpreadMs,
       maxMessageBytes: options.maxMessageBytes,
     });
-    if (resumed) this.#resumeSubscriptions(connect.resume?.positions ?? []);
+    if (resumed) this.#subscriptions.resume(connect.resume?.positions ?? []);
   }
 
   /** Takes a message from the client, whatever transport or encoding it came by. */
@@ -149,26 +147,30 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     this.#ticketBefore = "";
     switch (message.type) {
       case "subscribe":
-        if (this.#admit(message.id)) this.#answer(message.id, this.#subscribe(message));
+        if (this.#gate.admit(message.id)) {
+          this.#answer(message.id, this.#subscriptions.subscribe(message));
+        }
         return;
       case "unsubscribe":
-        if (this.#admit(message.id)) this.#answer(message.id, this.#unsubscribe(message));
+        if (this.#gate.admit(message.id)) {
+          this.#answer(message.id, this.#subscriptions.unsubscribe(message));
+        }
         return;
       case "publish":
         return this.#takePublish(message);
       case "presence":
-        if (this.#admit(message.id)) {
+        if (this.#gate.admit(message.id)) {
           this.#answer(message.id, this.#presence(message), message.channel);
         }
         return;
       case "history":
-        if (this.#admit(message.id)) this.#answer(message.id, this.#history(message));
+        if (this.#gate.admit(message.id)) this.#answer(message.id, this.#history(message));
         return;
       case "rpc":
-        if (this.#admit(message.id)) this.#answer(message.id, this.#rpc(message));
+        if (this.#gate.admit(message.id)) this.#answer(message.id, this.#rpc(message));
         return;
       case "ping":
-        if (this.#admit(0)) attachment.send({ type: "pong", id: message.id });
+        if (this.#gate.admit(0)) attachment.send({ type: "pong", id: message.id });
         return;
       case "pong":
         return attachment.heartbeat?.pong(message.id);
@@ -194,10 +196,18 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     this.#owner.hub.countConflated(channel, count);
   }
 
+  fail(id: number, code: number, message: string): void {
+    if (id > 0) this.#attachment?.send({ type: "error", id, code, message });
+  }
+
+  closeTransport(code: number, reason: string): void {
+    this.#attachment?.close(code, reason);
+  }
+
   /** Called by the attachment when its transport has ended, before its queue is forgotten. */
   detached(info: CloseInfo): void {
     const attachment = this.#attachment!;
-    this.#suspend(attachment);
+    this.#subscriptions.suspend(attachment.outbound);
     this.#attachment = undefined;
     if (this.#ended) return;
     const { options, wheel } = this.#owner;
@@ -219,38 +229,8 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     this.#ended = true;
     this.#attachment?.close(code, reason);
     this.#owner.wheel.cancel(this);
-    for (const { channel } of this.#subscriptions?.values() ?? []) this.#leavePresence(channel);
-    this.#subscriptions = undefined;
+    this.#subscriptions.end();
     this.#owner.sessionEnded(this);
-  }
-
-  /** Whether a command is to be done; one that is not is answered, unless its `id` is 0. */
-  #admit(id: number): boolean {
-    const { commandRate, options } = this.#owner;
-    const fullAtMs = commandRate.take(this.#commandsFullAtMs);
-    if (fullAtMs === EMPTY) {
-      this.#refuse(id, `Commands may come ${options.maxCommandsPerSecond} a second`);
-      return false;
-    }
-    this.#commandsFullAtMs = fullAtMs;
-    if (this.#pendingCommands < options.maxPendingCommands) return true;
-    this.#refuse(id, `Commands may wait for an answer ${options.maxPendingCommands} at once`);
-    return false;
-  }
-
-  /** Refuses a command, and closes for a client that does not heed that. */
-  #refuse(id: number, rule: string): void {
-    const { refusalRate } = this.#owner;
-    this.refusedCommands++;
-    this.#owner.commandRefused();
-    this.#fail(id, ErrorCode.TOO_MANY, `${rule}: too many came`);
-    const fullAtMs = refusalRate.take(this.#refusalsFullAtMs);
-    if (fullAtMs !== EMPTY) this.#refusalsFullAtMs = fullAtMs;
-    else this.#attachment?.close(CloseCode.FLOODING, `${rule}: too many came all the same`);
-  }
-
-  #fail(id: number, code: number, message: string): void {
-    if (id > 0) this.#attachment?.send({ type: "error", id, code, message });
   }
 
   /**
@@ -269,7 +249,7 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
       return;
     }
     const encoded = this.#fitting(id, message);
-    const subscription = channel === undefined ? undefined : this.#subscriptions?.get(channel);
+    const subscription = channel === undefined ? undefined : this.#subscriptions.get(channel);
     if (subscription?.begun) subscription.inform(encoded);
     else attachment.sendEncoded(encoded);
   }
@@ -278,17 +258,14 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     id: number,
     pending: Promise<ServerMessage | undefined>,
   ): Promise<ServerMessage | undefined> {
-    this.#pendingCommands++;
     try {
-      return await pending;
+      return await this.#gate.during(pending);
     } catch (error) {
       if (error instanceof CommandError) {
         return { type: "error", id, code: error.code, message: error.message };
       }
       this.#owner.onError(error);
       return { type: "error", id, code: ErrorCode.INTERNAL, message: "Internal error" };
-    } finally {
-      this.#pendingCommands--;
     }
   }
 
@@ -306,75 +283,20 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
     });
   }
 
-  async #subscribe({ id, channel, position }: Subscribe): Promise<undefined> {
-    const { hub, options } = this.#owner;
-    const known = this.#subscriptions?.get(channel);
-    if (known !== undefined) return this.#subscribeAgain(known, id);
-    const { delivery, overflow, presence } = hub.namespaces.of(channel);
-    const subscriptions = this.#subscriptions ??= new Map();
-    if (subscriptions.size >= options.maxSubscriptions) {
-      throw new CommandError(
-        ErrorCode.TOO_MANY,
-        `A session has at most ${options.maxSubscriptions} subscriptions: ${
-          subscriptions.size + 1
-        }`,
-      );
-    }
-    const subscription = delivery === "latest"
-      ? new LatestSubscription(this, channel, id)
-      : new OrderedSubscription(this, channel, id, overflow);
-    subscriptions.set(channel, subscription);
-    try {
-      await hub.subscribe(channel, subscription, position);
-    } catch (error) {
-      if (this.#has(subscription)) subscriptions.delete(channel);
-      throw error;
-    }
-    if (!this.#has(subscription)) {
-      throw new CommandError(ErrorCode.CONFLICT, `The subscription was ended: "${channel}"`);
-    }
-    if (presence) hub.join(channel, this.#member()).catch(this.#owner.onError);
-  }
-
-  /** The same command again, after its answer was lost with a transport, is no second one. */
-  #subscribeAgain(known: Subscription, id: number): undefined {
-    if (known.commandId !== id) {
-      throw new CommandError(
-        ErrorCode.CONFLICT,
-        `The session is subscribed already: "${known.channel}"`,
-      );
-    }
-    if (known.begun) known.repeatSubscribed();
-    else known.answerId = id;
-  }
-
-  // Async, so that what it throws is answered.
-  // deno-lint-ignore require-await
-  async #unsubscribe({ id, channel }: Unsubscribe): Promise<ServerMessage | undefined> {
-    const subscription = this.#subscriptions?.get(channel);
-    if (subscription === undefined) {
-      throw new CommandError(ErrorCode.NOT_FOUND, `There is no subscription: "${channel}"`);
-    }
-    const message = { type: "unsubscribed", id, channel, code: 0, reason: "" } as const;
-    this.#drop(subscription);
-    if (!subscription.begun) return message;
-    subscription.end(message);
-  }
-
   #takePublish(message: Publish): void {
     const { id } = message;
     if (id === 0) {
-      if (this.#admit(0)) void this.#finish(0, this.#publish(message));
+      if (this.#gate.admit(0)) void this.#finish(0, this.#publish(message));
       return;
     }
     const answers = this.#publishAnswers ??= new PublishAnswers();
     const known = answers.begin(id);
     if (known instanceof EncodedMessage) return this.#attachment?.sendEncoded(known);
     if (known === "forgotten") {
-      return this.#fail(id, ErrorCode.CONFLICT, `The id of a publish must rise: ${id}`);
+      return this.fail(id, ErrorCode.CONFLICT, `The id of a publish must rise: ${id}`);
     }
     if (known === "pending") return;
-    if (this.#admit(id)) void this.#answerPublish(answers, message);
+    if (this.#gate.admit(id)) void this.#answerPublish(answers, message);
     else answers.forget(id);
   }
 
@@ -420,71 +342,6 @@ export class Session extends TimerEntry implements SessionInfo, SubscriptionOwne
       throw new CommandError(ErrorCode.NOT_FOUND, `There is no method: "${method}"`);
     }
     return { type: "result", id, data: await handler(data, this) };
-  }
-
-  #has(subscription: Subscription): boolean {
-    return this.#subscriptions?.get(subscription.channel) === subscription;
-  }
-
-  #member(): Member {
-    return { session: this.id, ...(this.info !== undefined && { info: this.info }) };
-  }
-
-  /** Takes a subscription out of the session, the hub and presence. */
-  #drop(subscription: Subscription): void {
-    const { channel } = subscription;
-    this.#subscriptions?.delete(channel);
-    this.#owner.hub.unsubscribe(channel, subscription);
-    this.#leavePresence(channel);
-  }
-
-  #leavePresence(channel: string): void {
-    const { hub, onError } = this.#owner;
-    if (hub.namespaces.of(channel).presence) hub.leave(channel, this.id).catch(onError);
-  }
-
-  /** Takes the subscriptions out of the hub and notes from where they would go on. */
-  #suspend({ outbound }: Attachment): void {
-    if (this.#subscriptions === undefined) return;
-    const unwritten = outbound.unwritten();
-    for (const subscription of this.#subscriptions.values()) {
-      const { channel } = subscription;
-      this.#owner.hub.unsubscribe(channel, subscription);
-      // The client has no answer yet and asks again.
-      if (!subscription.kept) this.#subscriptions.delete(channel);
-      else subscription.suspend(unwritten.get(channel));
-    }
-  }
-
-  #resumeSubscriptions(positions: readonly ChannelPosition[]): void {
-    if (this.#subscriptions === undefined) return;
-    const byChannel = new Map(positions.map((position) => [position.channel, position]));
-    for (const subscription of this.#subscriptions.values()) {
-      const position = byChannel.get(subscription.channel);
-      if (position !== undefined) subscription.resumeFrom(position);
-      void this.#resume(subscription, subscription.position);
-    }
-  }
-
-  async #resume(subscription: Subscription, position: Position): Promise<void> {
-    const { channel } = subscription;
-    const attachment = this.#attachment;
-    try {
-      await this.#owner.hub.subscribe(channel, subscription, position);
-    } catch (error) {
-      // Another transport has begun the subscription anew, or it is gone.
-      if (!this.#has(subscription) || this.#attachment !== attachment) return;
-      this.#drop(subscription);
-      const known = error instanceof CommandError;
-      if (!known) this.#owner.onError(error);
-      attachment?.send({
-        type: "unsubscribed",
-        id: 0,
-        channel,
-        code: known ? error.code : ErrorCode.INTERNAL,
-        reason: known ? error.message : "Internal error",
-      });
-    }
   }
 }
 
