@@ -110,8 +110,9 @@ export interface SessionOptions {
   readonly writeTimeoutMs: number;
   /**
    * Commands of one session a second, publishing included; `Infinity` disables the limit. One too
-   * many gets error 429, or is dropped if it wants no answer; a client that goes on all the same
-   * is closed with 3505. The default is what the fastest of mice has to say.
+   * many gets error 429, or is dropped if it wants no answer; but unacknowledged values of `latest`
+   * keys wait, the newest of each. A client that goes on all the same is closed with 3505. The
+   * default is what the fastest of mice has to say.
    * @default 1000
    */
   readonly maxCommandsPerSecond: number;

@@ -204,6 +204,10 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
     this.#attachment?.close(code, reason);
   }
 
+  publishValue(value: Publish): void {
+    void this.#finish(0, this.#publish(value));
+  }
+
   /** Called by the attachment when its transport has ended, before its queue is forgotten. */
   detached(info: CloseInfo): void {
     const attachment = this.#attachment!;
@@ -229,6 +233,7 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
     this.#ended = true;
     this.#attachment?.close(code, reason);
     this.#owner.wheel.cancel(this);
+    this.#gate.end(code === CloseCode.LEFT);
     this.#subscriptions.end();
     this.#owner.sessionEnded(this);
   }
@@ -286,7 +291,8 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
   #takePublish(message: Publish): void {
     const { id } = message;
     if (id === 0) {
-      if (this.#gate.admit(0)) void this.#finish(0, this.#publish(message));
+      if (message.key !== undefined) this.#gate.takeValue(message);
+      else if (this.#gate.admit(0)) this.publishValue(message);
       return;
     }
     const answers = this.#publishAnswers ??= new PublishAnswers();
@@ -296,8 +302,9 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
       return this.fail(id, ErrorCode.CONFLICT, `The id of a publish must rise: ${id}`);
     }
     if (known === "pending") return;
-    if (this.#gate.admit(id)) void this.#answerPublish(answers, message);
-    else answers.forget(id);
+    if (!this.#gate.admit(id)) return answers.forget(id);
+    if (message.key !== undefined) this.#gate.overtake(message);
+    void this.#answerPublish(answers, message);
   }
 
   /** Keeps the answer, and sends it by whatever transport there is by then. */

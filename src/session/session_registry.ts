@@ -3,6 +3,7 @@ import type { Hub } from "../hub/hub.ts";
 import type { SessionOptions } from "../options.ts";
 import type { Admission, Refused } from "../policy/admission.ts";
 import type { Heartbeat } from "../policy/heartbeat.ts";
+import { spreadWindowMs } from "../policy/jitter.ts";
 import type { Random } from "../policy/random.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
@@ -77,8 +78,12 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
    */
   get reconnectSpreadMs(): number {
     if (this.#leastSpreadMs === 0) return 0;
-    const allMs = SPREAD_SLACK * this.#attachments.size * 1000 / this.#returnsPerSecond;
-    return Math.max(this.#leastSpreadMs, Math.ceil(allMs));
+    return Math.max(this.#leastSpreadMs, Math.ceil(this.returnWindowMs));
+  }
+
+  /** How long all who are here need to come back at the rate that a node takes, in milliseconds. */
+  get returnWindowMs(): number {
+    return spreadWindowMs(this.#attachments.size, this.#returnsPerSecond);
   }
 
   /** How many sessions there are. */
@@ -239,9 +244,3 @@ const OVERLOADED: Readonly<Record<Refused["reason"], string>> = {
 
 /** It travels to everyone in every join: enough for a name, a colour and a picture's address. */
 const MAX_INFO_BYTES = 1024;
-
-/**
- * A spread of exactly clients ÷ rate runs into the limit by chance, again and again; with a quarter
- * more, one client in a thousand is refused (`deno task storm`).
- */
-const SPREAD_SLACK = 1.25;

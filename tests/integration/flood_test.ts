@@ -42,3 +42,34 @@ for (const kind of KINDS) {
     );
   });
 }
+
+for (const kind of KINDS) {
+  Deno.test(`${kind}: the last value of each key arrives, though it came over the command rate`, async () => {
+    await withServer(
+      { session: { maxCommandsPerSecond: 20, commandBurst: 10 } },
+      async ({ server, client }) => {
+        const values = new Map<string, number>();
+        await client("websocket").channel<number>("points:a").subscribe({
+          onPublication: ({ key, data }) => values.set(key!, data!),
+        }).ready;
+        await using peer = await openRaw(kind, server);
+        await peer.send({ type: "connect", id: 1 });
+        assert.equal((await peer.next()).type, "connected");
+        const encoder = new TextEncoder();
+        const sent = Array.from({ length: 60 }, (_, at) => ({
+          type: "publish",
+          id: 0,
+          channel: "points:a",
+          key: `key${at % 3}`,
+          data: { format: "json", bytes: encoder.encode(String(at)) },
+        } as const));
+        await peer.send(...sent);
+        await until(
+          () => values.get("key0") === 57 && values.get("key1") === 58 && values.get("key2") === 59,
+          "the last values",
+        );
+        assert.ok(server.pressure.refusedCommands > 30, "most were conflated");
+      },
+    );
+  });
+}
