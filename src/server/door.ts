@@ -1,7 +1,7 @@
 import type { ResourceGuard } from "../capacity/resource_guard.ts";
 import type { Admission, Admitted, Refused } from "../policy/admission.ts";
 import type { Clock, TimerId } from "../policy/clock.ts";
-import { spread } from "../policy/jitter.ts";
+import { spreadWindowMs } from "../policy/jitter.ts";
 import type { Random } from "../policy/random.ts";
 import type { CloseInfo } from "../protocol/close_code.ts";
 import type { ClientMessage } from "../protocol/message.ts";
@@ -122,9 +122,10 @@ export class Door {
     const { clock, random, ratePerSecond } = this.#options;
     if (this.#shut) return;
     const old = [...this.#inside].filter(({ listening }) => listening?.current === false);
+    const windowMs = spreadWindowMs(old.length, ratePerSecond);
     let latestMs = 0;
     for (const visit of old) {
-      const delayMs = spread(old.length, ratePerSecond, random);
+      const delayMs = random() * windowMs;
       latestMs = Math.max(latestMs, delayMs);
       visit.drain(delayMs);
     }

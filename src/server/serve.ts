@@ -117,7 +117,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     door,
     gate,
     entrance,
-    drainWindowMs: () => node.sessions.transportCount * 1000 / ratePerSecond,
+    drainWindowMs: () => node.sessions.returnWindowMs,
     clock,
     async stop() {
       certificates.stop();

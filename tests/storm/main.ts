@@ -1,9 +1,10 @@
 import { parseArgs } from "node:util";
+import { spreadWindowMs } from "../../src/policy/jitter.ts";
 import { chart } from "./chart.ts";
 import type { Curve } from "./curve.ts";
 import { realStorm } from "./real_storm.ts";
 import { table } from "./report.ts";
-import { scenarios, simulate, SLACK } from "./simulation.ts";
+import { scenarios, simulate } from "./simulation.ts";
 
 const USAGE = `deno task storm [options]
   --quick                  about a minute: 20000 simulated clients, 300 real sessions
@@ -80,7 +81,7 @@ async function stormAll(
   ratePerSecond: number,
 ): Promise<Curve[]> {
   const clients = { webtransport, websocket };
-  const spreadMs = Math.round(SLACK * (websocket + webtransport) * 1000 / ratePerSecond);
+  const spreadMs = Math.round(spreadWindowMs(websocket + webtransport, ratePerSecond));
   const bare = { clients, ratePerSecond: null, spreadMs: 0, downMs: 1000 };
   const curves: Curve[] = [];
   for (

@@ -1,5 +1,5 @@
 import { Admission } from "../../src/policy/admission.ts";
-import { spread } from "../../src/policy/jitter.ts";
+import { spreadWindowMs } from "../../src/policy/jitter.ts";
 import { type Random, seededRandom } from "../../src/policy/random.ts";
 import { Curve } from "./curve.ts";
 import { SimulatedClient } from "./simulated_client.ts";
@@ -58,7 +58,7 @@ export function simulate(
   );
   clock.runUntil(CONNECTED_MS);
   for (const client of clients) {
-    const delayMs = scenario.drained ? spread(count, ratePerSecond, random) : 0;
+    const delayMs = scenario.drained ? random() * spreadWindowMs(count, ratePerSecond) : 0;
     clock.setTimeout(() => client.lose(scenario.drained), delayMs);
   }
   // In steps, to stop when there is nothing more to see.
@@ -82,22 +82,15 @@ export function scenarios(
     downMs: 2000,
     seed,
   };
-  const slackSpreadMs = SLACK * clients * 1000 / ratePerSecond;
+  const rateSpreadMs = spreadWindowMs(clients, ratePerSecond);
   return [
     { ...killed, name: "kill, no jitter", jitter: false },
     { ...killed, name: "kill, client jitter only" },
     { ...killed, name: "kill, spread 5 s + admission", spreadMs: 5000, ratePerSecond },
-    { ...killed, name: "kill, spread by the rate", spreadMs: slackSpreadMs, ratePerSecond },
+    { ...killed, name: "kill, spread by the rate", spreadMs: rateSpreadMs, ratePerSecond },
     { ...killed, name: "drain", drained: true, downMs: 0, ratePerSecond },
   ];
 }
-
-/**
- * How much longer than clients ÷ rate the spread is. Without it the node is given exactly what it
- * takes, so that those who came while it was down are never worked off: they knock again and again
- * until the last client has come.
- */
-export const SLACK = 1.25;
 
 /** Long enough that the SDK takes the session for a stable one. */
 const CONNECTED_MS = 60_000;
