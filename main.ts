@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { serve, type ServerOptions, type SlipstreamServer } from "./src/mod.ts";
+import { OPEN, serve, type ServerOptions, type SlipstreamServer } from "./src/mod.ts";
 
 const HELP = `Usage: deno task start [options]
 
@@ -19,14 +19,16 @@ const HELP = `Usage: deno task start [options]
   --origin <origin>        origin to allow; may be repeated      SLIPSTREAM_ORIGINS (commas)
   --allow-missing-origin   let in programs that send no Origin   SLIPSTREAM_ALLOW_MISSING_ORIGIN=1
   --redis <url>            Redis to share with other nodes       SLIPSTREAM_REDIS
+  --open-to-all            serve the demo channels to everyone   SLIPSTREAM_OPEN_TO_ALL=1
   --help                   this text
 
-With a certificate the server listens on every address ("::") and leaves development mode.
+With a certificate the server listens on every address ("::") and leaves development mode. The demo
+channels ask nobody who they are: beyond this machine they are served with --open-to-all alone.
 `;
 
 const NAMESPACES: NonNullable<ServerOptions["namespaces"]> = {
-  chat: { presence: true },
-  pointers: { delivery: "latest" },
+  chat: { presence: true, permissions: OPEN },
+  pointers: { delivery: "latest", permissions: OPEN },
 };
 
 await main();
@@ -67,6 +69,7 @@ function readOptions(args: string[]): ServerOptions | "help" {
       origin: { type: "string", multiple: true },
       "allow-missing-origin": { type: "boolean" },
       redis: { type: "string" },
+      "open-to-all": { type: "boolean" },
       help: { type: "boolean" },
     },
   });
@@ -86,6 +89,14 @@ function readOptions(args: string[]): ServerOptions | "help" {
       }`,
     );
   }
+  const listensOn = host ?? (certFile === undefined ? "localhost" : "::");
+  const openToAll = values["open-to-all"] ?? env("OPEN_TO_ALL") === "1";
+  if (!openToAll && !isLoopback(listensOn)) {
+    throw new TypeError(
+      "--open-to-all is needed beyond this machine, as everyone may read and write the demo " +
+        `channels: --hostname ${listensOn}`,
+    );
+  }
   return {
     namespaces: NAMESPACES,
     origins: {
@@ -93,7 +104,7 @@ function readOptions(args: string[]): ServerOptions | "help" {
       allowMissing: values["allow-missing-origin"] ?? env("ALLOW_MISSING_ORIGIN") === "1",
     },
     log: ({ level, message, error }) =>
-      print(Deno.stderr, `${level}: ${message}${error ? `: ${messageOf(error)}` : ""}\n`),
+      print(Deno.stderr, `${level}: ${message}${error ? `: ${traceOf(error)}` : ""}\n`),
     ...(portText !== undefined && { port: toPort("--port", portText) }),
     ...(host !== undefined && { hostname: host }),
     ...(developmentPortText !== undefined && {
@@ -104,6 +115,10 @@ function readOptions(args: string[]): ServerOptions | "help" {
     ...(redisUrl !== undefined && { redis: { url: redisUrl } }),
     ...(certFile !== undefined && keyFile !== undefined && { tls: { certFile, keyFile } }),
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 function env(name: string): string | undefined {
@@ -125,6 +140,8 @@ function greeting(server: SlipstreamServer, { tls }: ServerOptions): string {
       tls && "certFile" in tls ? tls.certFile : "for development, in certs/, renewed by itself"
     }`,
     `  carries       ${describeCapacity(server.capacity)}`,
+    "  OPEN          everyone who reaches it may read and write the channels " +
+    `${Object.keys(NAMESPACES).map((name) => `${name}:*`).join(", ")}`,
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -154,6 +171,11 @@ function drainOnSignal(server: SlipstreamServer): void {
   Deno.addSignalListener("SIGINT", onSignal);
   // Windows has no SIGTERM to listen for.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", onSignal);
+}
+
+/** What an error of the log says, and where it comes from. */
+function traceOf(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
 }
 
 function messageOf(error: unknown): string {

@@ -3,12 +3,12 @@
  * clients keep their session across all three.
  *
  * ```ts
- * import { serve } from "@slipstream/server";
+ * import { OPEN, serve } from "@slipstream/server";
  *
  * const server = await serve({
  *   namespaces: {
- *     chat: { presence: true },
- *     quotes: { delivery: "latest", clientPublish: false },
+ *     chat: { presence: true, permissions: OPEN },
+ *     quotes: { delivery: "latest", permissions: { subscribe: true } },
  *   },
  * });
  * await server.publish("quotes:fx", { bid: 1.0843 }, { key: "EURUSD" });
@@ -27,6 +27,7 @@ export type {
   HeartbeatOptions,
   LogEntry,
   NamespaceOptions,
+  NamespaceSettings,
   RedisOptions,
   RedisSentinels,
   RequestInfo,
@@ -45,6 +46,24 @@ export { CloseCode } from "./protocol/close_code.ts";
 export { CommandError, ErrorCode } from "./protocol/error_code.ts";
 export type { Payload, Position } from "./protocol/message.ts";
 export type { ServerInfo } from "./protocol/server_info.ts";
+export type { Claims } from "./session/access.ts";
+export type {
+  ConnectChanges,
+  ConnectRequest,
+  Hooks,
+  PublishChanges,
+  PublishRequest,
+  RpcRequest,
+} from "./session/hooks.ts";
+export {
+  OPEN,
+  type Permission,
+  type PermissionHook,
+  type PermissionRequest,
+  type PermissionRule,
+  type Permissions,
+} from "./session/permission.ts";
+export type { AuthKey, AuthOptions } from "./auth/options.ts";
 export type { RpcHandler, SessionInfo } from "./session/session_info.ts";
 export type { SlowSession } from "./session/slow_session.ts";
 export type { WebTransportRequest, WebTransportSession } from "./webtransport/mod.ts";

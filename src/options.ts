@@ -3,6 +3,9 @@ import type { Clock } from "./policy/clock.ts";
 import type { OriginOptions } from "./policy/origin.ts";
 import type { Random } from "./policy/random.ts";
 import type { Delivery } from "./protocol/message.ts";
+import type { AuthOptions } from "./auth/options.ts";
+import type { Hooks } from "./session/hooks.ts";
+import { CLOSED, type Permissions } from "./session/permission.ts";
 import type { RpcHandler } from "./session/session_info.ts";
 import type { SlowSession } from "./session/slow_session.ts";
 import type { WebTransportOptions } from "./webtransport/options.ts";
@@ -30,10 +33,11 @@ export interface NamespaceOptions {
    */
   readonly presence: boolean;
   /**
-   * Whether clients may publish; the server always may.
-   * @default true
+   * What clients may do: `subscribe`, `publish`, `presence` and `history`, each `true`, `false`, a
+   * rule or a function. What is not said is `false`; `OPEN` says `true` to all.
+   * @default nothing
    */
-  readonly clientPublish: boolean;
+  readonly permissions: Permissions;
   /**
    * What happens to an `ordered` subscriber over `maxQueueBytes`: `disconnect` closes its
    * transport with 3002, resumable; `gap` drops its oldest publications and says so.
@@ -58,13 +62,18 @@ export interface NamespaceOptions {
   readonly keyTtlMs: number;
 }
 
+/** {@linkcode NamespaceOptions} of which only some are said. */
+export type NamespaceSettings = Partial<
+  Omit<NamespaceOptions, "permissions"> & { readonly permissions: Partial<Permissions> }
+>;
+
 /** The namespace options where nothing is said. */
 export const NAMESPACE_DEFAULTS: NamespaceOptions = {
   delivery: "ordered",
   historySize: 256,
   historyTtlMs: 300_000,
   presence: false,
-  clientPublish: true,
+  permissions: CLOSED,
   overflow: "disconnect",
   settleMs: 250,
   maxKeys: 10_000,
@@ -137,6 +146,12 @@ export interface SessionOptions {
    * @default 65536
    */
   readonly maxMessageBytes: number;
+  /**
+   * How long the app may take for a hook or a permission, in milliseconds; then what was asked for
+   * is refused with 503. 0 waits for ever.
+   * @default 5000
+   */
+  readonly hookTimeoutMs: number;
 }
 
 export const SESSION_DEFAULTS: SessionOptions = {
@@ -151,6 +166,7 @@ export const SESSION_DEFAULTS: SessionOptions = {
   maxSubscriptions: 128,
   maxPendingCommands: 128,
   maxMessageBytes: 65_536,
+  hookTimeoutMs: 5000,
 };
 
 /** When a peer is asked whether it is there, and when it is taken for dead. */
@@ -309,7 +325,18 @@ export interface ServerOptions {
    * namespace is not here does not exist.
    * @default {}
    */
-  readonly namespaces?: Readonly<Record<string, Partial<NamespaceOptions>>>;
+  readonly namespaces?: Readonly<Record<string, NamespaceSettings>>;
+  /**
+   * How clients prove who they are.
+   * @default nobody does, and nobody is asked to
+   */
+  readonly auth?: AuthOptions;
+  /**
+   * What the app is asked before clients connect, subscribe, publish or call, and told when they
+   * go.
+   * @default {}
+   */
+  readonly hooks?: Hooks;
   /**
    * The Redis that this node shares with others: what is published on one reaches the subscribers
    * of all.

@@ -17,6 +17,8 @@ import { Admission, type AdmissionOptions } from "./policy/admission.ts";
 import { type Clock, systemClock } from "./policy/clock.ts";
 import { type OriginOptions, OriginPolicy } from "./policy/origin.ts";
 import { type Random, systemRandom } from "./policy/random.ts";
+import { checkPattern } from "./session/channel_pattern.ts";
+import { CLOSED } from "./session/permission.ts";
 import { WEBTRANSPORT_DEFAULTS } from "./webtransport/options.ts";
 
 /** {@linkcode ServerOptions} with every default in its place. */
@@ -29,6 +31,9 @@ export interface ResolvedOptions {
   readonly origins: OriginOptions;
   readonly admission: AdmissionOptions;
   readonly namespaces: Readonly<Record<string, NamespaceOptions>>;
+  /** `undefined` where nobody proves who they are. */
+  readonly auth: ServerOptions["auth"];
+  readonly hooks: NonNullable<ServerOptions["hooks"]>;
   /** `undefined` where the node stands alone. */
   readonly redis: RedisOptions | undefined;
   readonly session: SessionOptions;
@@ -64,8 +69,16 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
     admission: options.admission ?? {},
     namespaces: Object.fromEntries(
       Object.entries(options.namespaces ?? {})
-        .map(([name, namespace]) => [name, withDefaults(NAMESPACE_DEFAULTS, namespace)]),
+        .map(([name, namespace]) => [name, {
+          ...withDefaults<NamespaceOptions>(
+            NAMESPACE_DEFAULTS,
+            namespace as Partial<NamespaceOptions>,
+          ),
+          permissions: withDefaults(CLOSED, namespace.permissions),
+        }]),
     ),
+    auth: options.auth,
+    hooks: options.hooks ?? {},
     redis: options.redis,
     session: withDefaults(SESSION_DEFAULTS, options.session),
     heartbeat: withDefaults(HEARTBEAT_DEFAULTS, options.heartbeat),
@@ -109,12 +122,37 @@ const pem = v.pipe(
 // deno-lint-ignore ban-types -- every function is accepted, as its own type says more
 const callable = v.custom<Function>((value) => typeof value === "function", "a function");
 
+const permission = v.union([
+  flag,
+  callable,
+  v.pipe(
+    v.partial(v.strictObject({
+      authenticated: v.literal(true),
+      token: v.literal(true),
+      claim: v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
+      pattern: v.pipe(
+        v.string(),
+        v.rawCheck(({ dataset, addIssue }) => {
+          if (dataset.typed) attempt(() => checkPattern(dataset.value), addIssue);
+        }),
+      ),
+    })),
+    // An empty rule reads as if it let nobody in, and would let everybody.
+    v.check((rule) => Object.keys(rule).length > 0, "a rule that says something"),
+  ),
+], "true, false, a function or a rule of authenticated, claim, pattern and token");
+
 const namespaceSchema = v.partial(v.strictObject({
   delivery: v.picklist(["ordered", "latest"], '"ordered" or "latest"'),
   historySize: count,
   historyTtlMs: milliseconds,
   presence: flag,
-  clientPublish: flag,
+  permissions: v.partial(v.strictObject({
+    subscribe: permission,
+    publish: permission,
+    presence: permission,
+    history: permission,
+  })),
   overflow: v.picklist(["disconnect", "gap"], '"disconnect" or "gap"'),
   settleMs: milliseconds,
   maxKeys: positive,
@@ -134,6 +172,7 @@ const sessionSchema = v.pipe(
     maxSubscriptions: positive,
     maxPendingCommands: positive,
     maxMessageBytes: positive,
+    hookTimeoutMs: milliseconds,
   })),
   v.check(
     (session) =>
@@ -190,6 +229,44 @@ const redisSchema = v.pipe(
   ),
 );
 
+const authKey = v.union(
+  [v.string(), v.instance(Uint8Array), v.looseObject({ kty: v.string() })],
+  "a secret, a PEM or a JSON Web Key",
+);
+const oneOrMore = v.union(
+  [v.string(), v.array(v.string())],
+  "a text or a list of texts",
+);
+
+const authSchema = v.pipe(
+  v.partial(v.strictObject({
+    key: v.union([authKey, v.array(authKey)], "a key or a list of keys"),
+    jwksUrl: v.pipe(
+      v.string("a URL"),
+      v.check(
+        (text) => URL.canParse(text) && isSafeToFetch(new URL(text)),
+        "a URL of https, or of http on this machine",
+      ),
+    ),
+    issuer: oneOrMore,
+    audience: oneOrMore,
+    clockToleranceMs: milliseconds,
+    anonymous: flag,
+    ticketTtlMs: v.pipe(milliseconds, v.check((ms) => ms <= 30_000, "0 to 30000 milliseconds")),
+    maxTickets: positive,
+  })),
+  v.check(
+    ({ key, jwksUrl }) => key !== undefined || jwksUrl !== undefined,
+    "a key or a jwksUrl",
+  ),
+);
+
+/** Whoever can change keys on their way can sign whatever they like. */
+function isSafeToFetch({ protocol, hostname }: URL): boolean {
+  return protocol === "https:" ||
+    protocol === "http:" && ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+}
+
 const webTransportSchema = v.partial(v.strictObject(Object.fromEntries(
   Object.keys(WEBTRANSPORT_DEFAULTS)
     .filter((name) => name !== "clock")
@@ -235,6 +312,14 @@ const optionsSchema = v.partial(v.strictObject({
     }),
   ),
   namespaces: v.record(namespaceName, namespaceSchema),
+  auth: authSchema,
+  hooks: v.partial(v.strictObject({
+    onConnect: callable,
+    onSubscribe: callable,
+    onPublish: callable,
+    onRpc: callable,
+    onDisconnect: callable,
+  })),
   redis: redisSchema,
   session: sessionSchema,
   heartbeat: v.partial(v.strictObject({
@@ -286,7 +371,7 @@ function describe(issues: readonly v.BaseIssue<unknown>[]): string {
     }
     const expected = issue.message.startsWith("Invalid ") ? issue.expected : issue.message;
     // What may hold a secret is not told.
-    const secret = at === "tls.key" || at.startsWith("redis.");
+    const secret = at === "tls.key" || at.startsWith("redis.") || at.startsWith("auth.key");
     return `  ${at}: expected ${expected}, got ${secret ? "another text" : got(issue)}`;
   });
   return `Invalid options\n${lines.join("\n")}`;

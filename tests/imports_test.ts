@@ -12,6 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   webtransport: ["http3", "policy", "varint"],
   transport: ["webtransport", "policy", "protocol", "varint"],
   broker: ["policy", "protocol", "varint", "options"],
+  auth: ["broker/once_store.ts", "session/access.ts", "policy", "protocol"],
   hub: ["broker", "policy", "protocol", "varint", "options"],
   session: [
     "hub",
@@ -25,9 +26,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tls: ["policy"],
   capacity: ["http3/options.ts", "policy", "transport/transport.ts"],
   // Types alone: what the options mean is said where they are used.
-  options: ["http3", "webtransport", "session", "policy", "protocol"],
-  resolve_options: ["options", "http3", "webtransport", "policy", "protocol"],
+  options: ["auth/options.ts", "http3", "webtransport", "session", "policy", "protocol"],
+  resolve_options: ["options", "http3", "webtransport", "session", "policy", "protocol"],
   server: [
+    "auth",
     "broker",
     "capacity",
     "http3",
@@ -42,7 +44,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "webtransport",
   ],
   client: ["policy", "protocol", "varint"],
-  mod: ["broker", "capacity", "options", "policy", "protocol", "server", "session", "webtransport"],
+  mod: [
+    "auth/options.ts",
+    "broker",
+    "capacity",
+    "options",
+    "policy",
+    "protocol",
+    "server",
+    "session",
+    "webtransport",
+  ],
   main: ["mod"],
 };
 
@@ -52,6 +64,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "cluster-key-slot": ["broker"],
   "hono": ["server"],
   "ioredis": ["broker"],
+  "jose": ["auth"],
   "reflect-metadata": ["tls"],
   "valibot": ["resolve_options", "policy", "protocol", "session"],
 };

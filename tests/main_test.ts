@@ -56,6 +56,7 @@ for (
   const [args, expected] of [
     [["--prot", "1"], /--prot/],
     [["--port", "http"], /^--port must be a port number: http$/m],
+    [["--hostname", "::"], /^--open-to-all is needed .*: --hostname ::$/m],
     [["--cert", "chain.pem"], /^--cert and --key must come together: got chain\.pem, no --key$/m],
   ] as const
 ) {
@@ -71,7 +72,7 @@ for (
 
 Deno.test("a server that cannot start ends with 1 and says why", async () => {
   await withTempFolder(async (folder) => {
-    const missing = await run(folder, "--cert", "chain.pem", "--key", "key.pem");
+    const missing = await run(folder, "--cert", "chain.pem", "--key", "key.pem", "--open-to-all");
     assert.equal(missing.code, 1);
     assert.equal(
       missing.err,
@@ -98,7 +99,7 @@ Deno.test("the server says where it listens, serves, and ends with 0 after SIGTE
     const stderr = new Response(child.stderr).text();
     const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let out = "";
-    while (out.split("\n").length < 7) {
+    while (out.split("\n").length < 8) {
       const { done, value } = await reader.read();
       if (done) throw new Error(`The greeting was expected: ${out}${await stderr}`);
       out += value;
@@ -107,6 +108,7 @@ Deno.test("the server says where it listens, serves, and ends with 0 after SIGTE
     assert.match(out, /^ {2}HTTPS +https:\/\/localhost:\d+ {2}\(HTTP\/3, WebSocket, SSE\)$/m);
     assert.match(out, /^ {2}WebTransport +https:\/\/.*\/rt\/wt$/m);
     assert.match(out, /^ {2}carries +\d+ WebTransport, \d+ WebSocket or \d+ SSE sessions \(.*\)$/m);
+    assert.match(out, /^ {2}OPEN +everyone .* chat:\*, pointers:\*$/m);
     if (Deno.build.os === "linux") assert.doesNotMatch(out, /unknown/);
     const page = await fetch(pages!);
     assert.match(await page.text(), /<title>Slipstream<\/title>/);

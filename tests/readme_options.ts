@@ -10,6 +10,7 @@ const README = new URL("README.md", ROOT);
 const INTERFACES = [
   ["", "src/options.ts", "ServerOptions"],
   ["namespaces.*.", "src/options.ts", "NamespaceOptions"],
+  ["auth.", "src/auth/options.ts", "AuthOptions"],
   ["session.", "src/options.ts", "SessionOptions"],
   ["heartbeat.", "src/options.ts", "HeartbeatOptions"],
   ["origins.", "src/policy/origin.ts", "OriginOptions"],

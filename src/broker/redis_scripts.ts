@@ -247,7 +247,7 @@ export type PositionReply = [offset: number, epoch: string, run: string];
 /** The same, and publications (`redis_message.ts`). */
 export type PageReply = [offset: number, epoch: Buffer, run: Buffer, messages: Buffer[]];
 
-/** What a client of ioredis can do with the scripts. Those with bytes in the answer end in Buffer. */
+/** What a client of ioredis can do with the scripts, and for texts that are taken once. Those with bytes in the answer end in Buffer. */
 export interface RedisScripts {
   slipPublish(...args: Arguments): Promise<PositionReply>;
   slipHistoryBuffer(...args: Arguments): Promise<PageReply>;
@@ -258,4 +258,6 @@ export interface RedisScripts {
   slipMembersPrune(...args: Arguments): Promise<number>;
   slipMembersListBuffer(...args: Arguments): Promise<Buffer[]>;
   slipMembersCount(...args: Arguments): Promise<number>;
+  set(key: string, text: string, px: "PX", ttlMs: number, nx: "NX"): Promise<"OK" | null>;
+  getdel(key: string): Promise<string | null>;
 }

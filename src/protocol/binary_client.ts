@@ -66,6 +66,10 @@ class ClientReader extends BinaryReader implements FieldReader<ClientKind> {
     return this.more ? this.position() : undefined;
   }
 
+  optionalString(): string | undefined {
+    return this.bool() ? this.string() : undefined;
+  }
+
   resume(): Resume | undefined {
     if (!this.bool()) return undefined;
     const session = this.string();
@@ -83,6 +87,11 @@ class ClientWriter extends BinaryWriter implements FieldWriter<ClientKind> {
 
   "position?"(position: Position | undefined): void {
     if (position !== undefined) this.position(position);
+  }
+
+  optionalString(value: string | undefined): void {
+    this.bool(value !== undefined);
+    if (value !== undefined) this.string(value);
   }
 
   resume(resume: Resume | undefined): void {

@@ -1,11 +1,15 @@
 import type { ClientMessage } from "./message.ts";
 import type { Shapes } from "./shape.ts";
 
-/** What a client's messages are made of; `?`: there if more of the message follows. */
+/**
+ * What a client's messages are made of; `?`: there if more of the message follows. A byte before
+ * an `optionalString` says whether it is there.
+ */
 export type ClientKind =
   | "positive"
   | "varint"
   | "string"
+  | "optionalString"
   | "payload"
   | "trailingPayload"
   | "position?"
@@ -13,8 +17,13 @@ export type ClientKind =
 
 /** Every message of a client. Each dialect lays out `publish` by itself. */
 export const CLIENT_SHAPES = {
-  connect: [0x01, { id: "positive", info: "payload", resume: "resume" }],
-  subscribe: [0x02, { id: "positive", channel: "string", position: "position?" }],
+  connect: [0x01, { id: "positive", info: "payload", token: "optionalString", resume: "resume" }],
+  subscribe: [0x02, {
+    id: "positive",
+    channel: "string",
+    token: "optionalString",
+    position: "position?",
+  }],
   unsubscribe: [0x03, { id: "positive", channel: "string" }],
   publish: [0x04, {}],
   presence: [0x05, { id: "positive", channel: "string" }],
@@ -23,4 +32,5 @@ export const CLIENT_SHAPES = {
   ping: [0x08, { id: "varint" }],
   pong: [0x09, { id: "varint" }],
   leave: [0x0a, {}],
+  refresh: [0x1f, { id: "positive", token: "string" }],
 } as const satisfies Shapes<ClientMessage, ClientKind, "publish">;

@@ -17,6 +17,8 @@ export const CloseCode = {
   INTERNAL_ERROR: 3005,
   /** The server takes no more sessions at the moment. */
   OVERLOADED: 3006,
+  /** The token of the session has expired: come back with a new one. */
+  TOKEN_EXPIRED: 3007,
   /** The client left for good, or closed the transport in good order. */
   LEFT: 3500,
   /** The peer broke the protocol. */
@@ -29,6 +31,8 @@ export const CloseCode = {
   UNSUPPORTED_PROTOCOL: 3504,
   /** The peer sends more than a peer may. */
   FLOODING: 3505,
+  /** Who the peer is was not proved, or is not let in. */
+  UNAUTHORIZED: 3506,
 } as const;
 
 /** Why and how a transport or a session ended. */

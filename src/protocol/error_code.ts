@@ -1,6 +1,8 @@
 /** What is wrong with a command, in HTTP's numbers (RFC 9110 §15) where HTTP has one. */
 export const ErrorCode = {
   BAD_REQUEST: 400,
+  /** The token shown does not hold, or not any more. */
+  UNAUTHORIZED: 401,
   FORBIDDEN: 403,
   /** No such channel, namespace, subscription or method. */
   NOT_FOUND: 404,

@@ -34,6 +34,10 @@ export class JsonReader implements FieldReader<JsonKind> {
     return this.#has(name) ? this.string(name) : undefined;
   }
 
+  optionalString(name: string): string | undefined {
+    return this["string?"](name);
+  }
+
   varint(name: string): number {
     const value = this.#take(name);
     return Number.isSafeInteger(value) && value as number >= 0

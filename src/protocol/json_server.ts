@@ -65,8 +65,9 @@ function stringifyHistoryItem(publication: Publication): string {
 }
 
 function stringifyMember(member: Member): string {
-  const head = JSON.stringify({ session: member.session });
-  return member.info === undefined ? head : withPayload(head, "info", member.info);
+  const { info, ...rest } = member;
+  const head = JSON.stringify(rest);
+  return info === undefined ? head : withPayload(head, "info", info);
 }
 
 /** What JSON.parse() made; wherever it is something else than it should be, something throws. */

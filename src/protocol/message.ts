@@ -4,7 +4,7 @@
  *
  * A command carries an `id` above 0, unique and rising within its session, and its answer
  * carries the same `id`: `connected`, `subscribed`, `unsubscribed`, `published`, `members`,
- * `history`, `result` or `error`.
+ * `history`, `result`, `refreshed` or `error`.
  */
 
 /** What is published: opaque to the server. `json` bytes are UTF-8 JSON text. */
@@ -56,6 +56,8 @@ export interface Connect {
   readonly id: number;
   /** What others see of this session in presence; at most 1 KiB. */
   readonly info?: Payload;
+  /** Proves who the client is: a JSON Web Token, or a ticket of `POST /rt/ticket`; at most 8 KiB. */
+  readonly token?: string;
   /** The session to continue. If it is not there any more, a new one begins. */
   readonly resume?: Resume;
 }
@@ -76,6 +78,8 @@ export interface Subscribe {
   readonly type: "subscribe";
   readonly id: number;
   readonly channel: string;
+  /** A JSON Web Token that names the channel, where its namespace asks for one; at most 8 KiB. */
+  readonly token?: string;
   /** Where to go on; without it delivery begins with the next publication. */
   readonly position?: Position;
 }
@@ -120,6 +124,14 @@ export interface Rpc {
   readonly data: Payload;
 }
 
+/** Proves anew who the client is, before what it has shown last expires. */
+export interface Refresh {
+  readonly type: "refresh";
+  readonly id: number;
+  /** As of `connect`, and of the same user. */
+  readonly token: string;
+}
+
 /** Asks the other end for a `pong` with the same `id`; from either end. */
 export interface Ping {
   readonly type: "ping";
@@ -144,6 +156,7 @@ export type ClientMessage =
   | PresenceQuery
   | HistoryQuery
   | Rpc
+  | Refresh
   | Ping
   | Pong
   | Leave;
@@ -165,6 +178,8 @@ export interface Connected {
   /** A client that loses its transport unannounced spreads its return over this time. */
   readonly reconnectSpreadMs: number;
   readonly maxMessageBytes: number;
+  /** How long the client's token still holds; absent if it never expires, or none was shown. */
+  readonly expiresInMs?: number;
 }
 
 /**
@@ -223,6 +238,13 @@ export interface Result {
   readonly data: Payload;
 }
 
+export interface Refreshed {
+  readonly type: "refreshed";
+  readonly id: number;
+  /** How long the token holds; absent if it never expires. */
+  readonly expiresInMs?: number;
+}
+
 export interface ErrorReply {
   readonly type: "error";
   readonly id: number;
@@ -271,6 +293,7 @@ export type ServerMessage =
   | Members
   | History
   | Result
+  | Refreshed
   | ErrorReply
   | PublicationMessage
   | Gap

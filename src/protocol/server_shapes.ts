@@ -29,6 +29,7 @@ export const SERVER_SHAPES = {
     pingMisses: "varint",
     reconnectSpreadMs: "varint",
     maxMessageBytes: "varint",
+    expiresInMs: "varint?",
   }],
   subscribed: [0x12, {
     id: "varint",
@@ -53,5 +54,6 @@ export const SERVER_SHAPES = {
   join: [0x1a, { channel: "string", member: "member" }],
   leave: [0x1b, { channel: "string", member: "member" }],
   drain: [0x1c, { delayMs: "varint" }],
+  refreshed: [0x32, { id: "varint", expiresInMs: "varint?" }],
   close: [0x1d, { code: "varint", reason: "string" }],
 } as const satisfies Shapes<ServerMessage, ServerKind, "publication">;

@@ -1,10 +1,12 @@
 import process from "node:process";
 import type { RedisBroker } from "../broker/redis_broker.ts";
+import type { RedisOnceStore } from "../broker/redis_once_store.ts";
 import type { RedisPresence } from "../broker/redis_presence.ts";
 
 /** What a node needs of Redis. */
 export interface RedisModules {
   readonly RedisBroker: typeof RedisBroker;
+  readonly RedisOnceStore: typeof RedisOnceStore;
   readonly RedisPresence: typeof RedisPresence;
 }
 
@@ -34,11 +36,12 @@ async function load(): Promise<RedisModules> {
     },
   });
   try {
-    const [{ RedisBroker }, { RedisPresence }] = await Promise.all([
+    const [{ RedisBroker }, { RedisOnceStore }, { RedisPresence }] = await Promise.all([
       import("../broker/redis_broker.ts"),
+      import("../broker/redis_once_store.ts"),
       import("../broker/redis_presence.ts"),
     ]);
-    return { RedisBroker, RedisPresence };
+    return { RedisBroker, RedisOnceStore, RedisPresence };
   } finally {
     process.env = env;
   }

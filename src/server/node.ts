@@ -1,7 +1,10 @@
 import { MemoryBroker } from "../broker/memory_broker.ts";
 import { MemoryPresence } from "../broker/memory_presence.ts";
 import { MemoryStore } from "../broker/memory_store.ts";
+import { Authenticator } from "../auth/authenticator.ts";
+import { TokenVerifier } from "../auth/verifier.ts";
 import type { Broker } from "../broker/broker.ts";
+import { MemoryOnceStore, type OnceStore } from "../broker/once_store.ts";
 import type { Presence } from "../broker/presence.ts";
 import type { RedisState } from "../broker/redis_broker.ts";
 import { Cork } from "../hub/cork.ts";
@@ -11,6 +14,7 @@ import { Admission } from "../policy/admission.ts";
 import { Heartbeat } from "../policy/heartbeat.ts";
 import { TimerWheel } from "../policy/timer_wheel.ts";
 import type { ResolvedOptions } from "../resolve_options.ts";
+import { NO_ACCESS } from "../session/access.ts";
 import { loadRedis } from "./load_redis.ts";
 import { SessionRegistry } from "../session/session_registry.ts";
 
@@ -18,6 +22,8 @@ import { SessionRegistry } from "../session/session_registry.ts";
 export interface Node {
   readonly hub: Hub;
   readonly sessions: SessionRegistry;
+  /** `undefined` where nobody proves who they are. */
+  readonly authenticator: Authenticator | undefined;
   /** How Redis is; `undefined` where the node stands alone. */
   readonly redis: () => RedisState | undefined;
   /** Ends what is left when the sessions have ended. */
@@ -30,12 +36,21 @@ export async function startNode(
   ratePerSecond: number,
   onError: (error: unknown) => void,
 ): Promise<Node> {
-  const { clock, random } = options;
-  const { broker, presence, redis } = await openBroker(options, onError);
+  const { clock, random, now } = options;
+  const verifier = options.auth &&
+    await TokenVerifier.open({ ...options.auth, clock, now, onError });
+  const { broker, presence, tickets, redis } = await openBroker(options, onError);
   const namespaces = new Namespaces(options.namespaces);
   const hub = new Hub({ broker, presence, namespaces, clock, random, onError });
   await hub.start();
 
+  const authenticator = verifier && new Authenticator({
+    auth: options.auth!,
+    verifier,
+    tickets,
+    clock,
+    now,
+  });
   const wheel = new TimerWheel(clock);
   const sessions = new SessionRegistry({
     hub,
@@ -43,6 +58,8 @@ export async function startNode(
     wheel,
     heartbeat: new Heartbeat(options.heartbeat, wheel, random),
     options: options.session,
+    access: authenticator ?? NO_ACCESS,
+    hooks: options.hooks,
     rpc: options.rpc,
     reconnectSpreadMs: options.reconnectSpreadMs,
     returnsPerSecond: ratePerSecond,
@@ -60,6 +77,7 @@ export async function startNode(
   return {
     hub,
     sessions,
+    authenticator,
     redis,
     async close() {
       await presence.close();
@@ -69,16 +87,23 @@ export async function startNode(
 }
 
 async function openBroker(
-  { redis, clock, random, now }: ResolvedOptions,
+  { redis, clock, random, now, auth }: ResolvedOptions,
   onError: (error: unknown) => void,
-): Promise<{ broker: Broker; presence: Presence; redis: () => RedisState | undefined }> {
+): Promise<{
+  broker: Broker;
+  presence: Presence;
+  tickets: OnceStore;
+  redis: () => RedisState | undefined;
+}> {
   if (redis === undefined) {
     const broker = new MemoryBroker(new MemoryStore({ clock, random, now }));
-    return { broker, presence: new MemoryPresence(), redis: () => undefined };
+    const tickets = new MemoryOnceStore(clock, auth?.maxTickets ?? 10_000);
+    return { broker, presence: new MemoryPresence(), tickets, redis: () => undefined };
   }
-  const { RedisBroker, RedisPresence } = await loadRedis();
+  const { RedisBroker, RedisOnceStore, RedisPresence } = await loadRedis();
   const broker = new RedisBroker({ redis, clock, random, onError });
   const ttlMs = redis.presenceTtlMs ?? 60_000;
   const presence = new RedisPresence({ broker, clock, random, ttlMs });
-  return { broker, presence, redis: () => broker.state() };
+  const tickets = new RedisOnceStore(broker);
+  return { broker, presence, tickets, redis: () => broker.state() };
 }

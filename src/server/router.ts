@@ -1,7 +1,9 @@
 import { type Context, Hono } from "hono";
 import type { Refused } from "../policy/admission.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
-import type { SseHandler } from "../transport/sse_handler.ts";
+import type { Authenticator } from "../auth/authenticator.ts";
+import { CommandError } from "../protocol/error_code.ts";
+import { bearerOf, type SseHandler } from "../transport/sse_handler.ts";
 import type { TransportAcceptor } from "../transport/transport.ts";
 import type { WebSocketHandler } from "../transport/websocket.ts";
 import type { Door } from "./door.ts";
@@ -24,6 +26,8 @@ export interface RouterParts {
   readonly door: Door;
   readonly webSocket: WebSocketHandler;
   readonly sse: SseHandler;
+  /** Gives tickets; `undefined` where nobody proves who they are. */
+  readonly authenticator: Authenticator | undefined;
   /** Whether a session is kept for the client that says it has this ticket. */
   readonly keeps: (session: string, ticket: string) => boolean;
   /** What `/rt/info` tells whoever reached the server as `hostname`. */
@@ -66,7 +70,7 @@ export function createRouter(parts: RouterParts): Router {
     return response;
   });
 
-  app.on(["GET", "POST"], ["/rt/ws", "/rt/sse", "/rt/send"], async (c, next) => {
+  app.on(["GET", "POST"], ["/rt/ws", "/rt/sse", "/rt/send", "/rt/ticket"], async (c, next) => {
     const { origin, refusal } = check(parts.gate, c);
     if (refusal !== undefined) return c.text(`${refusal}\n`, 403);
     await next();
@@ -82,13 +86,14 @@ export function createRouter(parts: RouterParts): Router {
     (c) => enter(parts.door, c, (accept) => parts.sse.open(c.req.raw, c.env, accept)),
   );
   app.post("/rt/send", (c) => parts.sse.send(c.req.raw));
+  app.post("/rt/ticket", (c) => giveTicket(parts, c));
   app.options("/rt/*", (c) => {
     const { origin, refusal } = check(parts.gate, c);
     if (refusal !== undefined) return c.text(`${refusal}\n`, 403);
     const response = c.body(null, 204, {
       "access-control-allow-methods": "GET, POST",
       "access-control-allow-headers":
-        "content-type, slipstream-transport, slipstream-resume, last-event-id",
+        "authorization, content-type, slipstream-transport, slipstream-resume, last-event-id",
       "access-control-max-age": "600",
     });
     allowOrigin(response, origin);
@@ -97,7 +102,10 @@ export function createRouter(parts: RouterParts): Router {
   app.all(
     "/rt/*",
     (c) =>
-      c.text("Expected /rt/info, /rt/ws, /rt/sse, POST /rt/send or WebTransport /rt/wt\n", 404),
+      c.text(
+        "Expected /rt/info, /rt/ws, /rt/sse, POST /rt/send, POST /rt/ticket or WebTransport /rt/wt\n",
+        404,
+      ),
   );
 
   app.get("/:name{slipstream\\.(?:js|d\\.ts)}", async (c) => {
@@ -155,6 +163,39 @@ function enter(
     return open((transport) => visit.accept(transport));
   } finally {
     visit.abandon();
+  }
+}
+
+/** Gives a ticket for the token in `Authorization`. */
+async function giveTicket(
+  { authenticator, door }: RouterParts,
+  c: RouteContext,
+): Promise<Response> {
+  if (authenticator === undefined) return c.text("The server has no auth\n", 404);
+  // Whoever gets one is about to come: at the same rate, and no faster.
+  const invitation = door.invite(c.env.remoteAddr.hostname, false);
+  if (!invitation.admitted) return refuse(invitation, c.env);
+  const headers = { "cache-control": "no-store" };
+  const token = bearerOf(c.req.raw.headers);
+  if (token === undefined) {
+    return c.text("A header Authorization: Bearer … was expected\n", 401, {
+      ...headers,
+      "www-authenticate": "Bearer",
+    });
+  }
+  try {
+    return c.json(await authenticator.issueTicket(token), 200, headers);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    const { code: status, message } = error;
+    return new Response(`${message}\n`, {
+      status,
+      headers: {
+        ...headers,
+        // RFC 6750 §3.1.
+        ...(status === 401 && { "www-authenticate": 'Bearer error="invalid_token"' }),
+      },
+    });
   }
 }
 

@@ -88,6 +88,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     door,
     webSocket: new WebSocketHandler(transportOptions),
     sse: new SseHandler(transportOptions),
+    authenticator: node.authenticator,
     keeps: (session, ticket) => node.sessions.keeps({ session, ticket }),
     infoFor,
     altSvc: `h3=":${listeners.port}"; ma=86400`,

@@ -28,6 +28,9 @@ export class Attachment extends TimerEntry
   heartbeat: HeartbeatHandle | undefined;
   readonly #owner: AttachmentOwner;
   #session: Session | undefined;
+  /** What came while the client is being identified. */
+  #held: ClientMessage[] | undefined;
+  #heldBytes = 0;
   #ended = false;
 
   constructor(transport: Transport, owner: AttachmentOwner) {
@@ -43,6 +46,23 @@ export class Attachment extends TimerEntry
     this.#session = session;
     this.#owner.wheel.cancel(this);
     this.heartbeat = this.#owner.heartbeat.watch(this);
+  }
+
+  /** Whether its transport has ended, or is about to. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Keeps what comes until the client is known; the time for that goes on. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  /** Takes what was kept: the session has it from now on. */
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const message of held) this.receive(message);
   }
 
   /** Queues a message on the control lane. A peer that leaves no room for it is closed. */
@@ -102,6 +122,7 @@ export class Attachment extends TimerEntry
   receive(message: ClientMessage): void {
     if (this.#ended) return;
     if (this.#session !== undefined) this.#session.receive(message);
+    else if (this.#held !== undefined) this.#hold(this.#held, message);
     else if (message.type === "connect") this.#owner.connect(this, message);
     else {
       this.close(
@@ -140,8 +161,19 @@ export class Attachment extends TimerEntry
       this.close(CloseCode.SHUTDOWN, GOING_AWAY);
     } else {
       const { connectTimeoutMs } = this.#owner.options;
-      this.close(CloseCode.CONNECT_TIMEOUT, `No connect came within ${connectTimeoutMs} ms`);
+      const what = this.#held === undefined ? "No connect came" : "Nobody has let the client in";
+      this.close(CloseCode.CONNECT_TIMEOUT, `${what} within ${connectTimeoutMs} ms`);
     }
+  }
+
+  #hold(held: ClientMessage[], message: ClientMessage): void {
+    const { maxPendingCommands, maxMessageBytes } = this.#owner.options;
+    this.#heldBytes += "data" in message ? message.data.bytes.length : 0;
+    if (held.push(message) <= maxPendingCommands && this.#heldBytes <= maxMessageBytes) return;
+    this.close(
+      CloseCode.FLOODING,
+      `Commands may wait for connected ${maxPendingCommands} at once: ${held.length} came`,
+    );
   }
 
   #slow(channel: string | undefined, outcome: SlowSession["outcome"]): void {
@@ -158,6 +190,7 @@ export class Attachment extends TimerEntry
     this.heartbeat?.stop();
     const session = this.#session;
     this.#session = undefined;
+    this.#held = undefined;
     // Before its queue is forgotten: the session looks what of it was not written.
     session?.detached(info);
     this.outbound.end();

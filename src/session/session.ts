@@ -12,19 +12,23 @@ import type {
   PresenceQuery,
   Publication,
   Publish,
+  Refresh,
   Rpc,
   ServerMessage,
 } from "../protocol/message.ts";
 import type { Peer, TransportKind } from "../transport/transport.ts";
 import type { Attachment } from "./attachment.ts";
+import type { Claims, Identity } from "./access.ts";
 import { CommandGate, type CommandGateOwner, type CommandSender } from "./command_gate.ts";
 import type { Outbound } from "./outbound.ts";
 import { PublishAnswers } from "./publish_answers.ts";
+import { Rights, type RightsOwner } from "./rights.ts";
 import { createSecret, equalSecrets } from "./secret.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { SessionInfo } from "./session_info.ts";
 import type { SlowSession } from "./slow_session.ts";
 import { SessionSubscriptions, type SubscribingSession } from "./session_subscriptions.ts";
+import { TokenExpiry } from "./token_expiry.ts";
 
 /** Who keeps the sessions. */
 export interface SessionOwner extends SessionContext, CommandGateOwner {
@@ -41,11 +45,13 @@ export interface SessionOwner extends SessionContext, CommandGateOwner {
  * It is attached to one transport at a time. When it loses it, its subscriptions leave the hub but
  * it stays present, and it is a timer for the end of its resume window.
  */
-export class Session extends TimerEntry implements SessionInfo, SubscribingSession, CommandSender {
+export class Session extends TimerEntry
+  implements SessionInfo, SubscribingSession, CommandSender, RightsOwner {
   readonly id: string = createSecret();
   readonly info: Payload | undefined;
   /** Its place on the node, which its owner gives back. */
   readonly place: Admitted;
+  readonly rights: Rights;
   readonly #owner: SessionOwner;
   /** Proves that a client may continue this session; a new one with each transport. */
   #ticket = "";
@@ -56,15 +62,23 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
   readonly #subscriptions: SessionSubscriptions;
   readonly #gate: CommandGate;
   #publishAnswers: PublishAnswers | undefined;
+  /** Where its token expires. */
+  #expiry: TokenExpiry | undefined;
   dropped = 0;
   conflated = 0;
   #ended = false;
 
-  constructor(owner: SessionOwner, place: Admitted, info: Payload | undefined) {
+  constructor(
+    owner: SessionOwner,
+    place: Admitted,
+    info: Payload | undefined,
+    identity: Identity,
+  ) {
     super();
     this.#owner = owner;
     this.place = place;
     this.info = info;
+    this.rights = new Rights(owner, this, identity);
     this.#subscriptions = new SessionSubscriptions(owner, this);
     this.#gate = new CommandGate(owner, this);
   }
@@ -79,6 +93,14 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
 
   get origin(): string | undefined {
     return this.#peer?.origin;
+  }
+
+  get user(): string | undefined {
+    return this.rights.identity.user;
+  }
+
+  get claims(): Claims {
+    return this.rights.identity.claims;
   }
 
   get rttMs(): number | undefined {
@@ -111,8 +133,11 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
       this.#ticketBefore !== "" && equalSecrets(ticket, this.#ticketBefore);
   }
 
-  /** Takes a transport in place of the one it may have, and goes on where its client left off. */
-  attach(attachment: Attachment, connect: Connect): void {
+  /**
+   * Takes a transport in place of the one it may have, and goes on where its client left off.
+   * `identity` is what the client has shown with this transport, of the user of before.
+   */
+  attach(attachment: Attachment, connect: Connect, identity: Identity): void {
     const resumed = this.#peer !== undefined;
     const replaced = this.#attachment;
     if (replaced !== undefined) {
@@ -125,6 +150,7 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
     this.#ticketBefore = connect.resume?.ticket ?? "";
     this.#ticket = createSecret();
     attachment.attach(this);
+    this.#identify(identity);
     const { options, heartbeat, reconnectSpreadMs } = this.#owner;
     attachment.send({
       type: "connected",
@@ -137,6 +163,7 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
       pingMisses: heartbeat.misses,
       reconnectSpreadMs,
       maxMessageBytes: options.maxMessageBytes,
+      ...this.#expiresIn(),
     });
     if (resumed) this.#subscriptions.resume(connect.resume?.positions ?? []);
   }
@@ -169,6 +196,9 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
       case "rpc":
         if (this.#gate.admit(message.id)) this.#answer(message.id, this.#rpc(message));
         return;
+      case "refresh":
+        if (this.#gate.admit(message.id)) this.#answer(message.id, this.#refresh(message));
+        return;
       case "ping":
         if (this.#gate.admit(0)) attachment.send({ type: "pong", id: message.id });
         return;
@@ -198,6 +228,10 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
 
   fail(id: number, code: number, message: string): void {
     if (id > 0) this.#attachment?.send({ type: "error", id, code, message });
+  }
+
+  channelExpired(channel: string): void {
+    if (this.#attachment !== undefined) this.#subscriptions.recheck(channel);
   }
 
   closeTransport(code: number, reason: string): void {
@@ -234,8 +268,38 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
     this.#attachment?.close(code, reason);
     this.#owner.wheel.cancel(this);
     this.#gate.end(code === CloseCode.LEFT);
+    this.#expiry?.stop();
+    this.rights.end();
     this.#subscriptions.end();
     this.#owner.sessionEnded(this);
+    void this.#tellDisconnect({ code, reason });
+  }
+
+  async #tellDisconnect(info: CloseInfo): Promise<void> {
+    try {
+      await this.#owner.hooks.onDisconnect?.(this, info);
+    } catch (error) {
+      this.#owner.onError(error);
+    }
+  }
+
+  #identify(identity: Identity): void {
+    this.rights.identity = identity;
+    if (identity.expiresMs !== Infinity) {
+      this.#expiry ??= new TokenExpiry(this.#owner.wheel, () => this.#tokenExpired());
+    }
+    this.#expiry?.set(identity.expiresMs);
+  }
+
+  /** The session may go on: whoever resumes it shows a new token. */
+  #tokenExpired(): void {
+    this.closeTransport(CloseCode.TOKEN_EXPIRED, "The token has expired");
+  }
+
+  #expiresIn(): { readonly expiresInMs?: number } {
+    const { expiresMs } = this.rights.identity;
+    if (expiresMs === Infinity) return {};
+    return { expiresInMs: Math.max(0, Math.round(expiresMs - this.#owner.wheel.clock.now())) };
   }
 
   /**
@@ -255,7 +319,7 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
     }
     const encoded = this.#fitting(id, message);
     const subscription = channel === undefined ? undefined : this.#subscriptions.get(channel);
-    if (subscription?.begun) subscription.inform(encoded);
+    if (subscription?.begun) subscription.answer(encoded);
     else attachment.sendEncoded(encoded);
   }
 
@@ -316,12 +380,16 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
     this.#attachment?.sendEncoded(encoded);
   }
 
-  async #publish({ id, channel, key, removed, data }: Publish): Promise<ServerMessage> {
-    const { hub } = this.#owner;
-    if (!hub.namespaces.of(channel).clientPublish) {
-      throw new CommandError(ErrorCode.FORBIDDEN, `Clients do not publish here: "${channel}"`);
-    }
-    const position = await hub.publish({
+  // Async, so that a refusal rejects.
+  async #publish(message: Publish): Promise<ServerMessage> {
+    return await this.rights.publish(message, this.#publishNow);
+  }
+
+  readonly #publishNow = async (
+    { id, channel, key, removed }: Publish,
+    data: Payload,
+  ): Promise<ServerMessage> => {
+    const position = await this.#owner.hub.publish({
       channel,
       ...(key !== undefined && { key }),
       ...(removed && { removed }),
@@ -329,13 +397,18 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
       data,
     });
     return { type: "published", id, position };
-  }
+  };
 
   async #presence({ id, channel }: PresenceQuery): Promise<ServerMessage> {
+    const asked = this.rights.require("presence", channel);
+    // At once where nobody is asked: what the client says next must not overtake it.
+    if (asked !== undefined) await asked;
     return { type: "members", id, channel, members: await this.#owner.hub.members(channel) };
   }
 
   async #history({ id, channel, since, limit }: HistoryQuery): Promise<ServerMessage> {
+    const asked = this.rights.require("history", channel);
+    if (asked !== undefined) await asked;
     const page = await this.#owner.hub.history(channel, { ...(since && { since }), limit });
     const most = this.#owner.options.maxQueueBytes / 4;
     const publications = cut(page.publications, most, since === undefined);
@@ -343,12 +416,28 @@ export class Session extends TimerEntry implements SessionInfo, SubscribingSessi
   }
 
   async #rpc({ id, method, data }: Rpc): Promise<ServerMessage> {
-    const { rpc } = this.#owner;
+    const { rpc, hooks } = this.#owner;
+    if (hooks.onRpc !== undefined) {
+      const answer = await this.rights.askRpc(method, data);
+      if (answer !== undefined) return { type: "result", id, data: answer };
+    }
     const handler = Object.hasOwn(rpc, method) ? rpc[method] : undefined;
     if (handler === undefined) {
       throw new CommandError(ErrorCode.NOT_FOUND, `There is no method: "${method}"`);
     }
     return { type: "result", id, data: await handler(data, this) };
+  }
+
+  async #refresh({ id, token }: Refresh): Promise<ServerMessage> {
+    const identity = await this.#owner.access.identify(token);
+    if (identity.user !== this.user) {
+      throw new CommandError(ErrorCode.FORBIDDEN, "The token is of another user than the session");
+    }
+    if (!this.#ended) {
+      this.#identify(identity);
+      this.#subscriptions.recheck();
+    }
+    return { type: "refreshed", id, ...this.#expiresIn() };
   }
 }
 

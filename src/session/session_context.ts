@@ -3,6 +3,8 @@ import type { Hub } from "../hub/hub.ts";
 import type { SessionOptions } from "../options.ts";
 import type { Heartbeat } from "../policy/heartbeat.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
+import type { Access } from "./access.ts";
+import type { Hooks } from "./hooks.ts";
 import type { RpcHandler } from "./session_info.ts";
 
 /** What all sessions of a node share. */
@@ -12,6 +14,10 @@ export interface SessionContext {
   readonly wheel: TimerWheel;
   readonly heartbeat: Heartbeat;
   readonly options: SessionOptions;
+  /** Reads who clients are. */
+  readonly access: Access;
+  /** What the app is asked. */
+  readonly hooks: Hooks;
   /** What clients may call, by method. */
   readonly rpc: Readonly<Record<string, RpcHandler>>;
   /** Over how long clients spread their return after they lost the node, in milliseconds. */

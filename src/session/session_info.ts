@@ -1,5 +1,6 @@
 import type { Payload } from "../protocol/message.ts";
 import type { TransportKind } from "../transport/transport.ts";
+import type { Claims } from "./access.ts";
 
 /** A session as an app sees it: live, so that what is read is what is true at the moment. */
 export interface SessionInfo {
@@ -10,6 +11,10 @@ export interface SessionInfo {
   /** IP address of the peer, without a port; the last one while it waits. */
   readonly address: string;
   readonly origin: string | undefined;
+  /** Who the client is, by its token or the `onConnect` hook; `undefined` if nobody knows. */
+  readonly user: string | undefined;
+  /** What its token says; nothing where it has shown none. */
+  readonly claims: Claims;
   /** What the client said of itself when it connected. */
   readonly info: Payload | undefined;
   /** The smoothed round-trip time in milliseconds, once a ping has measured it. */

@@ -8,10 +8,14 @@ import type { Random } from "../policy/random.ts";
 import { RateLimit } from "../policy/rate_limit.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
 import { CloseCode } from "../protocol/close_code.ts";
-import type { Connect, Resume } from "../protocol/message.ts";
+import { CommandError, ErrorCode } from "../protocol/error_code.ts";
+import type { Connect, Payload, Resume } from "../protocol/message.ts";
 import { overloadedReason } from "../protocol/retry_after.ts";
 import type { Transport } from "../transport/transport.ts";
+import { type Access, type Identity, IdentityError } from "./access.ts";
 import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
+import { within } from "./deadline.ts";
+import type { Hooks } from "./hooks.ts";
 import { Session, type SessionOwner } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { RpcHandler, SessionInfo } from "./session_info.ts";
@@ -35,6 +39,8 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   readonly wheel: TimerWheel;
   readonly heartbeat: Heartbeat;
   readonly options: SessionOptions;
+  readonly access: Access;
+  readonly hooks: Hooks;
   readonly rpc: Readonly<Record<string, RpcHandler>>;
   readonly onError: (error: unknown) => void;
   readonly commandRate: RateLimit;
@@ -59,6 +65,8 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.wheel = options.wheel;
     this.heartbeat = options.heartbeat;
     this.options = options.options;
+    this.access = options.access;
+    this.hooks = options.hooks;
     this.rpc = options.rpc;
     this.#leastSpreadMs = options.reconnectSpreadMs;
     this.#returnsPerSecond = options.returnsPerSecond;
@@ -157,10 +165,22 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
         `The info of a session has at most ${MAX_INFO_BYTES} bytes: ${infoBytes}`,
       );
     }
-    const session = this.#find(connect.resume) ?? this.#create(attachment, connect);
-    if (session === undefined) return;
-    this.#detached.delete(session);
-    session.attach(attachment, connect);
+    const visitor = this.#identify(attachment, connect);
+    if (!(visitor instanceof Promise)) return this.#enter(attachment, connect, visitor);
+    attachment.hold();
+    visitor.then((known) => this.#enter(attachment, connect, known))
+      .catch((error) => this.#refuse(attachment, error));
+  }
+
+  /** Ends every session of a user, and returns how many there were. */
+  disconnectUser(user: string, code: number, reason: string): number {
+    let count = 0;
+    for (const session of this.#sessions.values()) {
+      if (session.user !== user) continue;
+      session.end(code, reason);
+      count++;
+    }
+    return count;
   }
 
   /** Called by an attachment whose transport has ended. */
@@ -204,6 +224,75 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.#refusedCommands++;
   }
 
+  /** Who the client is; at once where no token is shown and no app asked. */
+  #identify(attachment: Attachment, connect: Connect): Visitor | Promise<Visitor> {
+    const { info, token } = connect;
+    const { onConnect } = this.hooks;
+    try {
+      const identity = this.access.identify(token);
+      if (!(identity instanceof Promise) && onConnect === undefined) return { identity, info };
+      return this.#ask(attachment, connect, identity);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #ask(
+    { transport: { peer, kind } }: Attachment,
+    { info, token, resume }: Connect,
+    identifying: Identity | Promise<Identity>,
+  ): Promise<Visitor> {
+    const identity = await identifying;
+    const { user, claims } = identity;
+    const changes = await within(
+      this.wheel,
+      this.options.hookTimeoutMs,
+      this.hooks.onConnect?.({
+        user,
+        claims,
+        token,
+        info,
+        resumes: resume?.session,
+        address: peer.address,
+        origin: peer.origin,
+        transport: kind,
+      }),
+    );
+    return {
+      identity: { ...identity, user: changes?.user ?? user },
+      info: changes?.info ?? info,
+    };
+  }
+
+  #enter(attachment: Attachment, connect: Connect, { identity, info }: Visitor): void {
+    if (attachment.ended) return;
+    if (this.#drained !== undefined) return attachment.close(CloseCode.SHUTDOWN, GOING_AWAY);
+    const found = this.#find(connect.resume);
+    if (found !== undefined && found.user !== identity.user) {
+      return attachment.close(CloseCode.UNAUTHORIZED, "The session is of another user");
+    }
+    const session = found ?? this.#create(attachment, info, identity);
+    if (session === undefined) return;
+    this.#detached.delete(session);
+    session.attach(attachment, connect, identity);
+    attachment.release();
+  }
+
+  #refuse(attachment: Attachment, error: unknown): void {
+    if (error instanceof IdentityError) return attachment.close(error.closeCode, error.message);
+    if (error instanceof CommandError) {
+      const { code, message } = error;
+      const ours = code >= 3000 && code < 5000;
+      // The app was asked in vain: that says nothing against the client.
+      const closeCode = code === ErrorCode.UNAVAILABLE
+        ? CloseCode.INTERNAL_ERROR
+        : CloseCode.UNAUTHORIZED;
+      return attachment.close(ours ? code : closeCode, message);
+    }
+    this.onError(error);
+    attachment.close(CloseCode.INTERNAL_ERROR, "Internal error");
+  }
+
   #find(resume: Pick<Resume, "session" | "ticket"> | undefined): Session | undefined {
     if (resume === undefined) return undefined;
     const session = this.#sessions.get(resume.session);
@@ -211,7 +300,11 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   }
 
   /** A new session, or `undefined` and the transport closed if the node takes no more. */
-  #create(attachment: Attachment, connect: Connect): Session | undefined {
+  #create(
+    attachment: Attachment,
+    info: Payload | undefined,
+    identity: Identity,
+  ): Session | undefined {
     const place = this.#admission.admit(attachment.transport.peer.address);
     if (!place.admitted) {
       attachment.close(
@@ -220,7 +313,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
       );
       return undefined;
     }
-    const session = new Session(this, place, connect.info);
+    const session = new Session(this, place, info, identity);
     this.#sessions.set(session.id, session);
     return session;
   }
@@ -228,6 +321,12 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   #resolveIfDrained(): void {
     if (this.#attachments.size === 0) this.#drained?.resolve();
   }
+}
+
+/** A client that is let in. */
+interface Visitor {
+  readonly identity: Identity;
+  readonly info: Payload | undefined;
 }
 
 /**

@@ -11,6 +11,7 @@ import type { Attachment } from "./attachment.ts";
 import { LatestSubscription } from "./latest_subscription.ts";
 import { OrderedSubscription } from "./ordered_subscription.ts";
 import type { Outbound } from "./outbound.ts";
+import type { Rights } from "./rights.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { Subscription, SubscriptionOwner } from "./subscription.ts";
 
@@ -19,6 +20,7 @@ export interface SubscribingSession extends SubscriptionOwner {
   readonly attachment: Attachment | undefined;
   /** How it is named in presence. */
   readonly member: Member;
+  readonly rights: Rights;
 }
 
 /** The subscriptions of one session, by channel, on a transport or waiting for one. */
@@ -37,7 +39,8 @@ export class SessionSubscriptions {
     return this.#byChannel?.get(channel);
   }
 
-  async subscribe({ id, channel, position }: Subscribe): Promise<undefined> {
+  async subscribe(message: Subscribe): Promise<undefined> {
+    const { id, channel, position } = message;
     const { hub, options, onError } = this.#context;
     const known = this.get(channel);
     if (known !== undefined) return subscribeAgain(known, id);
@@ -56,14 +59,18 @@ export class SessionSubscriptions {
       : new OrderedSubscription(this.#session, channel, id, overflow);
     subscriptions.set(channel, subscription);
     try {
+      const hearsPresence = this.#session.rights.subscribe(message);
+      if (typeof hearsPresence === "boolean") subscription.hearsPresence = hearsPresence;
+      else {
+        subscription.hearsPresence = await hearsPresence;
+        this.#require(subscription);
+      }
       await hub.subscribe(channel, subscription, position);
     } catch (error) {
-      if (this.#has(subscription)) subscriptions.delete(channel);
+      if (this.#has(subscription)) this.#forget(channel);
       throw error;
     }
-    if (!this.#has(subscription)) {
-      throw new CommandError(ErrorCode.CONFLICT, `The subscription was ended: "${channel}"`);
-    }
+    this.#require(subscription);
     if (presence) hub.join(channel, this.#session.member).catch(onError);
   }
 
@@ -88,7 +95,7 @@ export class SessionSubscriptions {
       const { channel } = subscription;
       this.#context.hub.unsubscribe(channel, subscription);
       // The client has no answer yet and asks again.
-      if (!subscription.kept) this.#byChannel.delete(channel);
+      if (!subscription.kept) this.#forget(channel);
       else subscription.suspend(unwritten.get(channel));
     }
   }
@@ -104,6 +111,19 @@ export class SessionSubscriptions {
     }
   }
 
+  /** Ends what the client has no right to any more, of all channels or of one. */
+  recheck(only?: string): void {
+    for (const subscription of this.#byChannel?.values() ?? []) {
+      const { channel } = subscription;
+      if (only !== undefined && channel !== only) continue;
+      try {
+        this.#session.rights.keep(channel);
+      } catch (error) {
+        this.#end(subscription, error);
+      }
+    }
+  }
+
   /** Leaves every channel: the session has ended, and its transport with it. */
   end(): void {
     for (const channel of this.#byChannel?.keys() ?? []) this.#leavePresence(channel);
@@ -114,21 +134,44 @@ export class SessionSubscriptions {
     const { channel } = subscription;
     const { attachment } = this.#session;
     try {
+      this.#session.rights.keep(channel);
       await this.#context.hub.subscribe(channel, subscription, position);
     } catch (error) {
       // Another transport has begun the subscription anew, or it is gone.
       if (!this.#has(subscription) || this.#session.attachment !== attachment) return;
-      this.#drop(subscription);
-      const known = error instanceof CommandError;
-      if (!known) this.#context.onError(error);
-      attachment?.send({
-        type: "unsubscribed",
-        id: 0,
-        channel,
-        code: known ? error.code : ErrorCode.INTERNAL,
-        reason: known ? error.message : "Internal error",
-      });
+      this.#end(subscription, error);
     }
+  }
+
+  /** Ends a subscription for `error`, and says so on its lane if it has one. */
+  #end(subscription: Subscription, error: unknown): void {
+    const { channel } = subscription;
+    this.#drop(subscription);
+    const known = error instanceof CommandError;
+    if (!known) this.#context.onError(error);
+    const message = {
+      type: "unsubscribed",
+      id: 0,
+      channel,
+      code: known ? error.code : ErrorCode.INTERNAL,
+      reason: known ? error.message : "Internal error",
+    } as const;
+    if (subscription.begun) subscription.end(message);
+    else this.#session.attachment?.send(message);
+  }
+
+  /** @throws {CommandError} If the subscription was ended meanwhile. */
+  #require(subscription: Subscription): void {
+    if (this.#has(subscription)) return;
+    throw new CommandError(
+      ErrorCode.CONFLICT,
+      `The subscription was ended: "${subscription.channel}"`,
+    );
+  }
+
+  #forget(channel: string): void {
+    this.#byChannel?.delete(channel);
+    this.#session.rights.forget(channel);
   }
 
   #has(subscription: Subscription): boolean {
@@ -138,7 +181,7 @@ export class SessionSubscriptions {
   /** Takes a subscription out of the session, the hub and presence. */
   #drop(subscription: Subscription): void {
     const { channel } = subscription;
-    this.#byChannel?.delete(channel);
+    this.#forget(channel);
     this.#context.hub.unsubscribe(channel, subscription);
     this.#leavePresence(channel);
   }

@@ -35,6 +35,8 @@ export abstract class Subscription implements Subscriber {
   readonly commandId: number;
   /** The `id` of the next `subscribed`; 0 once the command is answered. */
   answerId: number;
+  /** Whether it is told of joins and leaves. */
+  hearsPresence = false;
   protected readonly owner: SubscriptionOwner;
   protected epoch = "";
   /** The newest offset that was queued, or that a resume begins from. */
@@ -70,6 +72,11 @@ export abstract class Subscription implements Subscriber {
   abstract gap(position: Position): void;
 
   inform(message: EncodedMessage): void {
+    if (this.hearsPresence) this.answer(message);
+  }
+
+  /** Queues the answer to a command about the channel, on its lane. */
+  answer(message: EncodedMessage): void {
     if (this.queue !== undefined && !this.queue.push(message)) {
       this.owner.tooSlow(this.channel);
     }

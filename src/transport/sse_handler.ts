@@ -20,6 +20,8 @@ export const TRANSPORT_HEADER = "slipstream-transport";
  * - Up: messages, one a line, with the id in the header {@linkcode TRANSPORT_HEADER}. A simple form
  *   of another site cannot set that header. Answers to commands come down the stream.
  * - `GET /rt/sse?channel=a&channel=b` serves clients that only read ({@linkcode PlainSseTransport}).
+ *   They prove who they are by `Authorization: Bearer …` (RFC 6750 §2.1) or, as an `EventSource`
+ *   cannot send that, by `&ticket=…`; a token in a URL is refused, as URLs are logged.
  */
 export class SseHandler {
   readonly #options: TransportOptions;
@@ -48,6 +50,11 @@ export class SseHandler {
       transport = new SseTransport(peer, this.#options, this.#onEnd);
       this.#transports.set(transport.id, transport);
     } else {
+      const ticket = new URL(request.url).searchParams.get("ticket") ?? undefined;
+      if (ticket?.includes(".")) {
+        return refusal(400, "A ticket of POST /rt/ticket was expected in the URL, not a token");
+      }
+      const token = bearerOf(request.headers) ?? ticket;
       let since: ReadonlyMap<string, Position>;
       try {
         since = parsePositions(request.headers.get("last-event-id") ?? "");
@@ -55,7 +62,7 @@ export class SseHandler {
         if (error instanceof ProtocolError) return refusal(400, error.message);
         throw error;
       }
-      transport = new PlainSseTransport(peer, this.#options, this.#onEnd, channels, since);
+      transport = new PlainSseTransport(peer, this.#options, this.#onEnd, channels, token, since);
     }
     transport.open(accept);
     return new Response(transport.body, { headers: STREAM_HEADERS });
@@ -136,6 +143,11 @@ export class SseHandler {
       clock.clearTimeout(timer);
     }
   }
+}
+
+/** The token of an `Authorization` header (RFC 6750 §2.1), if it has one. */
+export function bearerOf(headers: Headers): string | undefined {
+  return /^Bearer +([^ ]+) *$/i.exec(headers.get("authorization") ?? "")?.[1];
 }
 
 /** The SDK has one POST under way; another may come before an aborted one is noticed. */

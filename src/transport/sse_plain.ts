@@ -16,19 +16,25 @@ import type { TransportOptions } from "./transport_options.ts";
  */
 export class PlainSseTransport extends SseTransport {
   readonly #channels: readonly string[];
+  readonly #token: string | undefined;
   readonly #since: ReadonlyMap<string, Position>;
   readonly #positions = new SsePositions();
 
-  /** @param since Where to go on, for those of `channels` that the client has seen. */
+  /**
+   * @param token What proves who the client is, if it has shown something.
+   * @param since Where to go on, for those of `channels` that the client has seen.
+   */
   constructor(
     peer: Peer,
     options: TransportOptions,
     onEnd: (transport: SseTransport) => void,
     channels: readonly string[],
+    token: string | undefined,
     since: ReadonlyMap<string, Position>,
   ) {
     super(peer, options, onEnd);
     this.#channels = channels;
+    this.#token = token;
     this.#since = since;
   }
 
@@ -36,7 +42,8 @@ export class PlainSseTransport extends SseTransport {
     // So that headers go out, whatever comes when.
     this.push(COMMENT);
     this.accept(accept);
-    this.receive({ type: "connect", id: 1 });
+    const token = this.#token;
+    this.receive({ type: "connect", id: 1, ...(token !== undefined && { token }) });
     this.#channels.forEach((channel, index) => {
       const position = this.#since.get(channel);
       const message = { type: "subscribe", id: 2 + index, channel } as const;

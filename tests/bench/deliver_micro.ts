@@ -15,6 +15,8 @@ import { Heartbeat } from "../../src/policy/heartbeat.ts";
 import { systemRandom } from "../../src/policy/random.ts";
 import { TimerWheel } from "../../src/policy/timer_wheel.ts";
 import type { EncodedMessage } from "../../src/protocol/encoded_message.ts";
+import { NO_ACCESS } from "../../src/session/access.ts";
+import { OPEN } from "../../src/session/permission.ts";
 import { SessionRegistry } from "../../src/session/session_registry.ts";
 import type { Lane, Transport } from "../../src/transport/transport.ts";
 
@@ -53,8 +55,8 @@ const hub = new Hub({
   broker: new MemoryBroker(new MemoryStore({ clock, random, now: Date.now })),
   presence: new MemoryPresence(),
   namespaces: new Namespaces({
-    chat: NAMESPACE_DEFAULTS,
-    cursors: { ...NAMESPACE_DEFAULTS, delivery: "latest" },
+    chat: { ...NAMESPACE_DEFAULTS, permissions: OPEN },
+    cursors: { ...NAMESPACE_DEFAULTS, permissions: OPEN, delivery: "latest" },
   }),
   clock,
   random,
@@ -68,6 +70,8 @@ const sessions = new SessionRegistry({
   wheel,
   heartbeat: new Heartbeat({}, wheel, random),
   options: SESSION_DEFAULTS,
+  access: NO_ACCESS,
+  hooks: {},
   rpc: {},
   reconnectSpreadMs: 0,
   returnsPerSecond: Infinity,

@@ -1,4 +1,4 @@
-import { serve } from "../../src/mod.ts";
+import { OPEN, serve } from "../../src/mod.ts";
 import { drive } from "./drive.mjs";
 
 /**
@@ -15,9 +15,9 @@ const server = await serve({
   admission: { ratePerSecond: Infinity, maxSessionsPerAddress: Infinity },
   webtransport: { maxConnectionsPerAddress: 10_000 },
   namespaces: {
-    ordered: {},
+    ordered: { permissions: OPEN },
     // Longer than a round: a key that settles would count as two deliveries.
-    latest: { delivery: "latest", settleMs: 60_000 },
+    latest: { delivery: "latest", settleMs: 60_000, permissions: OPEN },
   },
 });
 const keyed = channel.startsWith("latest:");

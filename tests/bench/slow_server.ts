@@ -1,4 +1,4 @@
-import { serve, type SlowSession } from "../../src/mod.ts";
+import { OPEN, serve, type SlowSession } from "../../src/mod.ts";
 import { drive } from "./drive.mjs";
 
 /**
@@ -21,9 +21,9 @@ const server = await serve({
   admission: { ratePerSecond: Infinity, maxSessionsPerAddress: Infinity },
   webtransport: { maxConnectionsPerAddress: 10_000 },
   namespaces: {
-    disconnect: {},
-    gap: { overflow: "gap" },
-    latest: { delivery: "latest", settleMs: 0 },
+    disconnect: { permissions: OPEN },
+    gap: { overflow: "gap", permissions: OPEN },
+    latest: { delivery: "latest", settleMs: 0, permissions: OPEN },
   },
   onSlow: ({ outcome }) => outcomes[outcome]++,
 });

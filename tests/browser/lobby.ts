@@ -1,5 +1,6 @@
 import type { Browser, HTTPRequest, Page } from "puppeteer-core";
 import {
+  OPEN,
   serve,
   type ServerInfo,
   type ServerOptions,
@@ -39,7 +40,10 @@ export class Lobby {
     const server = await serve({
       port: 0,
       developmentPort: 0,
-      namespaces: { chat: { presence: true }, pointers: { delivery: "latest" } },
+      namespaces: {
+        chat: { presence: true, permissions: OPEN },
+        pointers: { delivery: "latest", permissions: OPEN },
+      },
       origins: { allow: [`http://localhost:${proxy.port}`] },
       ...options,
     });

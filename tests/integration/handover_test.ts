@@ -4,6 +4,7 @@ import { TestRedis } from "../broker/redis_server.ts";
 import { TcpProxy } from "../browser/tcp_proxy.ts";
 import { until } from "../until.ts";
 import { KINDS, type TestServer, withServer } from "./harness.ts";
+import { OPEN } from "../../src/session/permission.ts";
 
 Deno.test("a node that drains behind a balancer hands its clients over, and no publication is lost", async () => {
   await withTwoNodes(async (old, successor) => {
@@ -55,7 +56,7 @@ async function withTwoNodes(
   const options = {
     redis: { url: redis.url },
     reconnectSpreadMs: 0,
-    namespaces: { chat: { historySize: 100_000 } },
+    namespaces: { chat: { historySize: 100_000, permissions: OPEN } },
   };
   try {
     await withServer(options, (old) => withServer(options, (successor) => body(old, successor)));

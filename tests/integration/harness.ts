@@ -1,5 +1,5 @@
 import { type Client, connect, type ConnectOptions } from "../../src/client/mod.ts";
-import { serve, type ServerOptions, type SlipstreamServer } from "../../src/mod.ts";
+import { OPEN, serve, type ServerOptions, type SlipstreamServer } from "../../src/mod.ts";
 import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
 
 /** The ways to the server, for tests that run on each. */
@@ -36,7 +36,10 @@ export async function withServer(
     port: 0,
     developmentPort: 0,
     tls: { developmentFolder: folder },
-    namespaces: { chat: { presence: true }, points: { delivery: "latest" } },
+    namespaces: {
+      chat: { presence: true, permissions: OPEN },
+      points: { delivery: "latest", permissions: OPEN },
+    },
     // Deno sends no Origin.
     origins: { allowMissing: true },
     log: ({ level, message, error }) => log.push(`${level}: ${message}: ${error}`),

@@ -7,6 +7,7 @@ import { bidirectionalHeader } from "../conformance/server.ts";
 import { until } from "../until.ts";
 import { certPem, type Kind, withServer } from "./harness.ts";
 import { connectFields } from "./raw_peer.ts";
+import { OPEN } from "../../src/session/permission.ts";
 
 const CONNECT_AND_SUBSCRIBE = concat(
   encodeClientMessage({ type: "connect", id: 1 }),
@@ -92,7 +93,7 @@ for (const kind of ["webtransport", "websocket", "sse"] as const) {
   Deno.test(`${kind}: a peer that takes nothing is given up after the write timeout, and the app is told`, async () => {
     const outcomes: string[] = [];
     await withServer({
-      namespaces: { chat: { overflow: "gap" } },
+      namespaces: { chat: { overflow: "gap", permissions: OPEN } },
       session: { writeTimeoutMs: 1000 },
       onSlow: ({ outcome, channel }) => outcomes.push(`${outcome} ${channel}`),
     }, async ({ server }) => {

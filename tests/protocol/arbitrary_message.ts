@@ -56,6 +56,7 @@ export const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
     type: fc.constant("connect" as const),
     id,
     info: payload,
+    token: text,
     resume: fc.record({
       session: text,
       ticket: text,
@@ -64,7 +65,7 @@ export const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
       }),
     }),
   }, { requiredKeys: ["type", "id"] }),
-  fc.record({ type: fc.constant("subscribe" as const), id, channel: text, position }, {
+  fc.record({ type: fc.constant("subscribe" as const), id, channel: text, token: text, position }, {
     requiredKeys: ["type", "id", "channel"],
   }),
   fc.record({ type: fc.constant("unsubscribe" as const), id, channel: text }),
@@ -92,6 +93,7 @@ export const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
     limit: count,
   }, { requiredKeys: ["type", "id", "channel", "limit"] }),
   fc.record({ type: fc.constant("rpc" as const), id, method: text, data: payload }),
+  fc.record({ type: fc.constant("refresh" as const), id, token: text }),
   fc.record({ type: fc.constant("ping" as const), id: count }),
   fc.record({ type: fc.constant("pong" as const), id: count }),
   fc.constant<ClientMessage>({ type: "leave" }),
@@ -113,6 +115,20 @@ export const serverMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
     pingMisses: count,
     reconnectSpreadMs: count,
     maxMessageBytes: count,
+    expiresInMs: count,
+  }, {
+    requiredKeys: [
+      "type",
+      "id",
+      "session",
+      "ticket",
+      "resumed",
+      "resumeWindowMs",
+      "pingIntervalMs",
+      "pingMisses",
+      "reconnectSpreadMs",
+      "maxMessageBytes",
+    ],
   }),
   fc.record({
     type: fc.constant("subscribed" as const),
@@ -147,6 +163,9 @@ export const serverMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
     })
   ),
   fc.record({ type: fc.constant("result" as const), id, data: payload }),
+  fc.record({ type: fc.constant("refreshed" as const), id, expiresInMs: count }, {
+    requiredKeys: ["type", "id"],
+  }),
   fc.record({ type: fc.constant("error" as const), id, code, message: text }),
   fc.record({ type: fc.constant("gap" as const), channel: text, position, missed: count }, {
     requiredKeys: ["type", "channel", "position"],
@@ -172,6 +191,7 @@ export const CLIENT_TYPES: readonly ClientMessage["type"][] = [
   "presence",
   "history",
   "rpc",
+  "refresh",
   "ping",
   "pong",
   "leave",
@@ -187,6 +207,7 @@ export const SERVER_TYPES: readonly ServerMessage["type"][] = [
   "members",
   "history",
   "result",
+  "refreshed",
   "error",
   "gap",
   "join",

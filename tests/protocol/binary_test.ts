@@ -43,7 +43,7 @@ const binary = (...bytes: number[]) =>
   ({ format: "binary", bytes: Uint8Array.from(bytes) }) as const;
 
 const CLIENT_VECTORS: [ClientMessage, string][] = [
-  [{ type: "connect", id: 1 }, "04 01 01 00 00"],
+  [{ type: "connect", id: 1 }, "05 01 01 00 00 00"],
   [
     {
       type: "connect",
@@ -55,12 +55,14 @@ const CLIENT_VECTORS: [ClientMessage, string][] = [
         positions: [{ channel: "c", epoch: "e", offset: 300 }],
       },
     },
-    "11 01 02 01027b7d 01 0173 0174 0163 0165 412c",
+    "12 01 02 01027b7d 00 01 0173 0174 0163 0165 412c",
   ],
-  [{ type: "subscribe", id: 3, channel: "a:b" }, "06 02 03 03613a62"],
+  [{ type: "connect", id: 1, token: "t" }, "07 01 01 00 01 0174 00"],
+  [{ type: "subscribe", id: 3, channel: "a:b" }, "07 02 03 03613a62 00"],
+  [{ type: "subscribe", id: 3, channel: "a", token: "t" }, "07 02 03 0161 01 0174"],
   [
     { type: "subscribe", id: 3, channel: "a", position: { epoch: "e", offset: 1 } },
-    "07 02 03 0161 0165 01",
+    "08 02 03 0161 00 0165 01",
   ],
   [{ type: "unsubscribe", id: 3, channel: "a" }, "04 03 03 0161"],
   [{ type: "publish", id: 0, channel: "a", data: binary(255) }, "07 04 00 0161 00 02 ff"],
@@ -71,6 +73,7 @@ const CLIENT_VECTORS: [ClientMessage, string][] = [
   [{ type: "presence", id: 5, channel: "a" }, "04 05 05 0161"],
   [{ type: "history", id: 5, channel: "a", limit: 100 }, "06 06 05 0161 4064"],
   [{ type: "rpc", id: 5, method: "m", data: json("1") }, "06 07 05 016d 01 31"],
+  [{ type: "refresh", id: 5, token: "t" }, "04 1f 05 0174"],
   [{ type: "ping", id: 5 }, "02 08 05"],
   [{ type: "pong", id: 5 }, "02 09 05"],
   [{ type: "leave" }, "01 0a"],
@@ -148,7 +151,7 @@ const MALFORMED: [what: string, hex: string, error: RegExp][] = [
   ["an unknown payload format", "07 01 0161 03", /payload format 1 or 2 at byte 5: 3/],
   ["a bool of 2", "01 01 00 02", /flags within 0x01/],
   ["a removal with data", "04 01 0161 03 016b 01 31", /A removal has no data: 1 bytes/],
-  ["half a position", "02 01 0161 0165", /needs more at byte 6: 6 bytes in all/],
+  ["half a position", "02 01 0161 00 0165", /needs more at byte 7: 7 bytes in all/],
 ];
 
 for (const [what, hex, error] of MALFORMED) {

@@ -11,6 +11,9 @@ import {
   SESSION_DEFAULTS,
   type SessionOptions,
 } from "../../src/options.ts";
+import { type Access, NO_ACCESS } from "../../src/session/access.ts";
+import type { Hooks } from "../../src/session/hooks.ts";
+import { OPEN } from "../../src/session/permission.ts";
 import { Admission, type AdmissionOptions } from "../../src/policy/admission.ts";
 import { Heartbeat } from "../../src/policy/heartbeat.ts";
 import { seededRandom } from "../../src/policy/random.ts";
@@ -26,6 +29,8 @@ export interface NodeOptions {
   readonly session?: Partial<SessionOptions>;
   readonly admission?: AdmissionOptions;
   readonly reconnectSpreadMs?: number;
+  readonly access?: Access;
+  readonly hooks?: Hooks;
   readonly rpc?: Record<string, RpcHandler>;
   readonly onSlow?: (slow: SlowSession) => void;
   readonly clock?: FakeClock;
@@ -65,6 +70,8 @@ export class TestNode {
       wheel,
       heartbeat: new Heartbeat({}, wheel, random),
       options: { ...SESSION_DEFAULTS, ...options.session },
+      access: options.access ?? NO_ACCESS,
+      hooks: options.hooks ?? {},
       rpc: options.rpc ?? {},
       reconnectSpreadMs: options.reconnectSpreadMs ?? 5000,
       returnsPerSecond: 500,
@@ -114,11 +121,14 @@ export class TestNode {
   }
 }
 
-/** Two namespaces that most tests need, and what they add. */
+/** Two namespaces that most tests need, and what they add; open, where they do not say otherwise. */
 export function createNamespaces(options: NodeOptions["namespaces"] = {}): Namespaces {
   const all = { chat: { presence: true }, cursors: { delivery: "latest" as const }, ...options };
   return new Namespaces(Object.fromEntries(
-    Object.entries(all).map(([name, namespace]) => [name, { ...NAMESPACE_DEFAULTS, ...namespace }]),
+    Object.entries(all).map(([name, namespace]) => [
+      name,
+      { ...NAMESPACE_DEFAULTS, permissions: OPEN, ...namespace },
+    ]),
   ));
 }
 

@@ -4,6 +4,7 @@ import { CommandError } from "../../src/protocol/error_code.ts";
 import type { ServerMessage } from "../../src/protocol/message.ts";
 import { type NodeOptions, TestNode, text, textOf } from "./node.ts";
 import { TestClient } from "./test_client.ts";
+import { OPEN } from "../../src/session/permission.ts";
 
 /** Runs a test on a node of its own, and proves that the node leaves no timer behind. */
 function test(name: string, options: NodeOptions, run: (node: TestNode) => Promise<void>): void {
@@ -118,7 +119,7 @@ test(
 );
 
 test("bad channels, keys and methods are errors that say what is expected", {
-  namespaces: { news: { clientPublish: false } },
+  namespaces: { news: { permissions: { ...OPEN, publish: false } } },
 }, async (node) => {
   const client = await connected(node);
   const errors = async (send: () => void) => {
@@ -139,7 +140,7 @@ test("bad channels, keys and methods are errors that say what is expected", {
     [400, "A publication in a latest channel takes a key of at most 255 characters: none"],
   ]);
   assert.deepEqual(await errors(() => client.publish("news:a", "x")), [
-    [403, 'Clients do not publish here: "news:a"'],
+    [403, 'The client may not publish to this channel: "news:a"'],
   ]);
   assert.deepEqual(await errors(() => client.unsubscribe("chat:a")), [
     [404, 'There is no subscription: "chat:a"'],

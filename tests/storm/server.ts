@@ -1,4 +1,4 @@
-import { serve } from "../../src/mod.ts";
+import { OPEN, serve } from "../../src/mod.ts";
 
 /**
  * The server of the real storm. Argument: {@linkcode StormServerOptions} as JSON; says its ports in
@@ -29,7 +29,7 @@ const server = await serve({
   webtransport: { maxConnectionsPerAddress: 10_000 },
   // A killed server says nothing over QUIC: its clients find out by their heartbeat, in 6 s.
   heartbeat: { intervalMs: 3000, misses: 1 },
-  namespaces: { storm: {} },
+  namespaces: { storm: { permissions: OPEN } },
   log: () => {},
 });
 const { port, developmentPort } = server;
