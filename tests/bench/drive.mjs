@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
  * - `{"collect":true}` collects garbage and compacts the heap, so that memory is compared without
  *   either.
  *
- * @param {{ port: number, [detail: string]: unknown }} greeting First line: where it listens.
+ * @param {{ [detail: string]: unknown }} greeting First line: where it listens.
  * @param {(text: string, index: number) => void} publish Sends one message to every subscriber;
  * `index` counts within the turn.
  * @param {() => unknown} [state] What the server has to tell beside.

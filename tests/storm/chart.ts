@@ -1,7 +1,6 @@
+import { COLOURS, svg, text } from "../svg.ts";
 import type { Curve } from "./curve.ts";
 
-/** Okabe and Ito's colours, which the colour-blind can tell apart. */
-const COLOURS = ["#d55e00", "#e69f00", "#cc79a7", "#009e73", "#0072b2"];
 const WIDTH = 960;
 const LEFT = 76;
 const RIGHT = 24;
@@ -56,11 +55,8 @@ export function chart(title: string, curves: readonly Curve[]): string {
   const drawn = panels.map((panel, i) =>
     drawPanel(panel, curves, seconds, top + i * (PANEL_HEIGHT + PANEL_GAP))
   );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" ` +
-    `font-family="system-ui, sans-serif" font-size="13" fill="none">\n` +
-    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>\n` +
-    `${text(LEFT, 24, title, 'font-size="17" font-weight="600"')}\n` +
-    `${legend.join("\n")}\n${drawn.join("\n")}\n</svg>\n`;
+  const heading = text(LEFT, 24, title, 'font-size="17" font-weight="600"');
+  return svg(WIDTH, height, [heading, ...legend, ...drawn].join("\n"));
 }
 
 function describe({ name, figures: { peakArrivals, allBackMs, refused } }: Curve): string {
@@ -121,11 +117,4 @@ function evenTicks(most: number): number[] {
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
-}
-
-function text(x: number, y: number, content: string, attributes = ""): string {
-  const escaped = content.replace(/&/g, "&amp;").replace(/</g, "&lt;");
-  return `<text x="${x.toFixed(1)}" y="${
-    y.toFixed(1)
-  }" fill="#222" ${attributes}>${escaped}</text>`;
 }

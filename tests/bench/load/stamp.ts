@@ -1,8 +1,8 @@
 /** What a load client counts. */
 export interface Tally {
   deliveries: number;
-  /** Latencies of the sampled subscribers in milliseconds. */
-  latencies: number[];
+  /** Takes the latencies of the sampled subscribers, in milliseconds. */
+  latencies: { push(latencyMs: number): void };
 }
 
 const OPEN = "<".charCodeAt(0);

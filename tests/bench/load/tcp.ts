@@ -7,6 +7,8 @@ import type { StampReader } from "./stamp.ts";
 
 /** Where a subscriber goes and what it wants. */
 export interface Target {
+  /** @default "127.0.0.1" */
+  readonly host?: string;
   readonly port: number;
   readonly channel: string;
   /** Trusted for TLS, in PEM; only QUIC needs it. */
@@ -18,7 +20,7 @@ export type Subscribe = (target: Target, reader: StampReader) => Promise<void>;
 
 /** A `ws` server: who is connected is subscribed. */
 export const subscribeWs: Subscribe = async (target, reader) => {
-  const dialogue = new Dialogue(target.port, reader);
+  const dialogue = new Dialogue(target, reader);
   dialogue.send(upgradeRequest("/"));
   await dialogue.until(/\r\n\r\n/);
   dialogue.stream();
@@ -26,7 +28,7 @@ export const subscribeWs: Subscribe = async (target, reader) => {
 
 /** A Socket.IO server (Engine.IO 4): subscribed once the namespace is joined. */
 export const subscribeSocketIo: Subscribe = async (target, reader) => {
-  const dialogue = new Dialogue(target.port, reader);
+  const dialogue = new Dialogue(target, reader);
   dialogue.send(upgradeRequest("/socket.io/?EIO=4&transport=websocket"));
   await dialogue.until(/"sid"/);
   dialogue.send(webSocketFrame(Buffer.from("40"), 0x1));
@@ -36,7 +38,7 @@ export const subscribeSocketIo: Subscribe = async (target, reader) => {
 
 /** Slipstream's binary subprotocol. */
 export const subscribeWebSocket: Subscribe = async (target, reader) => {
-  const dialogue = new Dialogue(target.port, reader);
+  const dialogue = new Dialogue(target, reader);
   dialogue.send(upgradeRequest("/rt/ws", "slipstream.v1.binary"));
   await dialogue.until(/\r\n\r\n/);
   dialogue.send(webSocketFrame(Buffer.concat(firstMessages(target).map(encodeBinary)), 0x2));
@@ -46,7 +48,7 @@ export const subscribeWebSocket: Subscribe = async (target, reader) => {
 
 /** Slipstream over SSE as its client does it: the stream down, the commands by POST. */
 export const subscribeSse: Subscribe = async (target, reader) => {
-  const dialogue = new Dialogue(target.port, reader);
+  const dialogue = new Dialogue(target, reader);
   dialogue.send(
     `GET /rt/sse HTTP/1.1\r\nhost: ${host(target.port)}\r\norigin: ${
       origin(target.port)
@@ -114,11 +116,11 @@ class Dialogue {
   #failed: (error: Error) => void = () => {};
   #failure: Error | undefined;
 
-  constructor(port: number, reader: StampReader) {
+  constructor({ host: address = "127.0.0.1", port }: Target, reader: StampReader) {
     this.#port = port;
     this.#reader = reader;
     this.#socket = net.connect({
-      host: "127.0.0.1",
+      host: address,
       port,
       noDelay: true,
       onread: {

@@ -1,4 +1,5 @@
 import { createServer } from "node:http";
+import process from "node:process";
 import { Server } from "socket.io";
 import { drive } from "../drive.mjs";
 
@@ -9,6 +10,6 @@ const server = new Server(http, {
   // No server under test pings within a round.
   pingInterval: 600_000,
 });
-http.listen(0, "127.0.0.1", () => {
+http.listen(0, process.argv[2] ?? "127.0.0.1", () => {
   drive({ port: http.address().port }, (text) => server.emit("m", text));
 });
