@@ -1,4 +1,4 @@
-import { serve } from "../../../src/mod.ts";
+import { OPEN, serve } from "../../../src/mod.ts";
 import { drive } from "../drive.mjs";
 import { nowMicros } from "../load/stamp.ts";
 
@@ -14,7 +14,10 @@ const server = await serve({
   developmentPort: false,
   tls: { developmentFolder },
   origins: { allowMissing: true },
-  namespaces: { ordered: {}, latest: { delivery: "latest" } },
+  namespaces: {
+    ordered: { permissions: OPEN },
+    latest: { delivery: "latest", permissions: OPEN },
+  },
 });
 
 /** Keys of `latest:many`. At 600 messages a second one in eight pauses lasts over a second. */
