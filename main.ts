@@ -7,7 +7,10 @@
  */
 
 import { parseArgs } from "node:util";
+import { createDemo, type Demo } from "./src/demo/demo.ts";
 import { OPEN, serve, type ServerOptions, type SlipstreamServer } from "./src/mod.ts";
+import { systemClock } from "./src/policy/clock.ts";
+import { systemRandom } from "./src/policy/random.ts";
 
 const HELP = `Usage: deno task start [options]
 
@@ -20,10 +23,13 @@ const HELP = `Usage: deno task start [options]
   --allow-missing-origin   let in programs that send no Origin   SLIPSTREAM_ALLOW_MISSING_ORIGIN=1
   --redis <url>            Redis to share with other nodes       SLIPSTREAM_REDIS
   --open-to-all            serve the demo channels to everyone   SLIPSTREAM_OPEN_TO_ALL=1
+  --no-demo                without /arena and /ticker            SLIPSTREAM_DEMO=off
+  --fed                    let clients feed /ticker              SLIPSTREAM_DEMO=fed
   --help                   this text
 
 With a certificate the server listens on every address ("::") and leaves development mode. The demo
-channels ask nobody who they are: beyond this machine they are served with --open-to-all alone.
+channels ask nobody who they are: beyond this machine they are served with --open-to-all alone. What
+runs behind /arena and /ticker lives in one process: with Redis it is left out.
 `;
 
 const NAMESPACES: NonNullable<ServerOptions["namespaces"]> = {
@@ -34,7 +40,7 @@ const NAMESPACES: NonNullable<ServerOptions["namespaces"]> = {
 await main();
 
 async function main(): Promise<void> {
-  let options: ServerOptions | "help";
+  let options: Settings | "help";
   try {
     options = readOptions(Deno.args);
   } catch (error) {
@@ -43,21 +49,30 @@ async function main(): Promise<void> {
   }
   if (options === "help") return print(Deno.stdout, HELP);
 
+  const demo = options.demo;
   let server: SlipstreamServer;
   try {
-    server = await serve(options);
+    server = await serve(options.server);
+    await demo?.start(server);
   } catch (error) {
     print(Deno.stderr, `Slipstream cannot start: ${messageOf(error)}\n`);
     Deno.exit(1);
   }
-  print(Deno.stdout, greeting(server, options));
+  print(Deno.stdout, greeting(server, options.server));
   drainOnSignal(server);
   await server.finished;
+  demo?.stop();
   Deno.exit(0);
 }
 
+/** What the command line asks for. */
+interface Settings {
+  readonly server: ServerOptions;
+  readonly demo: Demo | undefined;
+}
+
 /** @throws {TypeError} If the command line or the environment is wrong, naming what was expected. */
-function readOptions(args: string[]): ServerOptions | "help" {
+function readOptions(args: string[]): Settings | "help" {
   const { values } = parseArgs({
     args,
     options: {
@@ -70,6 +85,8 @@ function readOptions(args: string[]): ServerOptions | "help" {
       "allow-missing-origin": { type: "boolean" },
       redis: { type: "string" },
       "open-to-all": { type: "boolean" },
+      "no-demo": { type: "boolean" },
+      fed: { type: "boolean" },
       help: { type: "boolean" },
     },
   });
@@ -97,8 +114,16 @@ function readOptions(args: string[]): ServerOptions | "help" {
         `channels: --hostname ${listensOn}`,
     );
   }
-  return {
-    namespaces: NAMESPACES,
+  const mode = values["no-demo"] ? "off" : values.fed ? "fed" : env("DEMO") ?? "on";
+  if (!["on", "off", "fed"].includes(mode)) {
+    throw new TypeError(`SLIPSTREAM_DEMO must be on, off or fed: ${mode}`);
+  }
+  const demo = mode === "off" || redisUrl !== undefined
+    ? undefined
+    : createDemo({ clock: systemClock, random: systemRandom, fed: mode === "fed" });
+  const server: ServerOptions = {
+    namespaces: { ...NAMESPACES, ...demo?.namespaces },
+    rpc: demo?.rpc ?? {},
     origins: {
       allow: origin ?? env("ORIGINS")?.split(",") ?? [],
       allowMissing: values["allow-missing-origin"] ?? env("ALLOW_MISSING_ORIGIN") === "1",
@@ -115,6 +140,7 @@ function readOptions(args: string[]): ServerOptions | "help" {
     ...(redisUrl !== undefined && { redis: { url: redisUrl } }),
     ...(certFile !== undefined && keyFile !== undefined && { tls: { certFile, keyFile } }),
   };
+  return { server, demo };
 }
 
 function isLoopback(host: string): boolean {

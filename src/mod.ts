@@ -21,6 +21,7 @@
 
 export { serve } from "./server/serve.ts";
 export type { ChannelInfo, Pressure, SlipstreamServer } from "./server/slipstream_server.ts";
+export type { ChannelListener } from "./server/server_subscription.ts";
 export type { OriginRefusals } from "./server/origin_gate.ts";
 export type { WebTransportRoute } from "./server/webtransport_entrance.ts";
 export type {
@@ -44,7 +45,7 @@ export type { AdmissionOptions } from "./policy/admission.ts";
 export type { OriginOptions, OriginRefusal } from "./policy/origin.ts";
 export { CloseCode } from "./protocol/close_code.ts";
 export { CommandError, ErrorCode } from "./protocol/error_code.ts";
-export type { Payload, Position } from "./protocol/message.ts";
+export type { Payload, Position, Publication } from "./protocol/message.ts";
 export type { ServerInfo } from "./protocol/server_info.ts";
 export type { Claims } from "./session/access.ts";
 export type {

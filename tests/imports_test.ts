@@ -55,7 +55,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "session",
     "webtransport",
   ],
-  main: ["mod"],
+  demo: ["mod", "client/mod.ts", "policy", "web/arena_rules.js"],
+  main: ["mod", "demo/demo.ts", "policy"],
 };
 
 /** Who may use a package that only one part needs. */

@@ -8,6 +8,7 @@ import type { SessionInfo } from "../session/session_info.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
 import type { Door } from "./door.ts";
 import type { OriginGate, OriginRefusals } from "./origin_gate.ts";
+import { type ChannelListener, ServerSubscription } from "./server_subscription.ts";
 import type { WebTransportEntrance, WebTransportRoute } from "./webtransport_entrance.ts";
 
 export type { ChannelInfo };
@@ -155,6 +156,20 @@ export class SlipstreamServer {
   /** Removes a key of a `latest` channel; its subscribers are told. Errors as of `publish()`. */
   async remove(channel: string, key: string): Promise<Position> {
     return await this.#parts.hub.publish({ channel, key, removed: true, data: NOTHING });
+  }
+
+  /**
+   * Hears of a channel in this process: what clients publish, such as a game's inputs. The
+   * listener is called in the turn in which a publication comes, and must not wait or throw; what
+   * it throws is logged. Resolves with what ends it.
+   *
+   * @throws {CommandError} If there is no such channel, or the broker cannot be reached.
+   */
+  async subscribe(channel: string, listener: ChannelListener): Promise<() => void> {
+    const { hub } = this.#parts;
+    const subscription = new ServerSubscription(listener);
+    await hub.subscribe(channel, subscription);
+    return () => hub.unsubscribe(channel, subscription);
   }
 
   /**
