@@ -58,6 +58,8 @@ async function main(): Promise<void> {
     print(Deno.stderr, `Slipstream cannot start: ${messageOf(error)}\n`);
     Deno.exit(1);
   }
+  // It was for one option of the sockets (src/server/no_delay.ts), and would allow anything.
+  Deno.permissions.revokeSync({ name: "ffi" });
   print(Deno.stdout, greeting(server, options.server));
   drainOnSignal(server);
   await server.finished;

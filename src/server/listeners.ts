@@ -11,6 +11,8 @@ export interface ListenerHandlers {
   readonly onRequest: (request: Request, via: Via) => Response | Promise<Response>;
   readonly onWebTransport: (request: WebTransportRequest) => void | Promise<void>;
   readonly onError: (error: unknown) => void;
+  /** Told why small messages over TLS wait for the peer's acknowledgements, if they do. */
+  readonly onDelay: (reason: string) => void;
 }
 
 /** The sockets of a server: UDP and TCP on one port number, and in development mode plain HTTP. */
@@ -48,7 +50,7 @@ export class Listeners {
     handlers: ListenerHandlers,
   ): Listeners {
     const { hostname, port, developmentPort, clock } = options;
-    const { onRequest: handler, onError } = handlers;
+    const { onRequest: handler, onError, onDelay } = handlers;
     // Plain HTTP comes first: of the three it is the one that can be closed at once.
     const development = developmentPort === false
       ? undefined
@@ -63,6 +65,7 @@ export class Listeners {
             certificate,
             handler,
             onError,
+            onDelay,
             clock,
           };
           return new Listeners(quic, new TcpListener(tcpOptions), development);

@@ -59,6 +59,12 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
       onRequest: (request, via) => router(request, via),
       onWebTransport: (request) => entrance.receive(request),
       onError,
+      onDelay: (reason) =>
+        log({
+          level: "warn",
+          message: "WebSocket and SSE over TLS hold a message back until the one before it was " +
+            `acknowledged: ${reason}`,
+        }),
     });
   } catch (error) {
     await node.close();

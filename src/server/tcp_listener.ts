@@ -1,5 +1,6 @@
 import type { Clock, TimerId } from "../policy/clock.ts";
 import type { Certificate } from "../tls/certificate.ts";
+import { turnNagleOff } from "./no_delay.ts";
 
 /** Answers one request, and is told whose it is and through which socket it came. */
 export type TcpHandler = (
@@ -17,6 +18,8 @@ export interface TcpListenerOptions {
   readonly handler: TcpHandler;
   /** Told what the handler threw (the peer gets 500), and when no peer can be taken. */
   readonly onError: (error: unknown) => void;
+  /** Told why small messages over TLS wait for the peer's acknowledgements, if they do. */
+  readonly onDelay?: (reason: string) => void;
   readonly clock: Clock;
 }
 
@@ -101,7 +104,7 @@ export class TcpListener {
   }
 
   #listen(port: number, certificate?: Certificate): Server {
-    const { hostname, handler, onError } = this.#options;
+    const { hostname, handler, onError, onDelay } = this.#options;
     const listening = { current: true, transports: 0 };
     const http = Deno.serve({
       hostname,
@@ -114,6 +117,10 @@ export class TcpListener {
         return new Response("Internal error", { status: 500 });
       },
     }, (request, { remoteAddr }) => handler(request, { remoteAddr, listening }));
+    if (certificate !== undefined) {
+      const delay = turnNagleOff(http.addr.port);
+      if (delay !== undefined) onDelay?.(delay);
+    }
     const server: Server = Object.assign(listening, { http, certificate });
     http.finished.catch((error) => this.#fail(server, error));
     return server;

@@ -110,8 +110,8 @@ Deno.test("Door spreads those of a replaced socket over the time they need to co
   door.sendReplacedAway(() => done = true);
   const delays = guests.flatMap(({ drains }) => drains);
   assert.equal(delays.length, 20);
-  // 20 clients at 10 a second.
-  assert.ok(delays.every((delayMs) => delayMs >= 0 && delayMs <= 2000));
+  // 20 clients at 10 a second, and a quarter more.
+  assert.ok(delays.every((delayMs) => delayMs >= 0 && delayMs <= 2500));
   assert.equal(new Set(delays).size, 20);
   clock.advance(Math.max(...delays));
   assert.equal(done, false);

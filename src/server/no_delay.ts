@@ -1,0 +1,87 @@
+/**
+ * Turns Nagle's algorithm (RFC 896) off for the peers of a listening TCP socket. Deno does that by
+ * itself but for TLS, and has no call for it. With it on, a small message waits until the peer has
+ * acknowledged the one before it: at more than one message a round trip, each comes a round trip
+ * late.
+ *
+ * On Linux a socket that is accepted inherits the option from the one that listens. So one call at
+ * the start is enough, which takes Deno's permission for foreign functions (`--allow-ffi`). What is
+ * loaded then are three functions that read and set options of sockets; the permission itself may
+ * be revoked at once.
+ *
+ * @returns Why it stays on; `undefined` if it is off.
+ */
+export function turnNagleOff(port: number): string | undefined {
+  if (Deno.build.os !== "linux") return `it takes Linux: ${Deno.build.os}`;
+  if (libc === undefined) {
+    if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
+      return "it takes --allow-ffi";
+    }
+    libc = load();
+  }
+  if (libc === undefined) return `no C library was found: ${LIBRARIES.join(", ")}`;
+  for (let fd = 0; fd < MAX_DESCRIPTORS; fd++) {
+    if (portOf(libc, fd) !== port || option(libc, fd, SOL_SOCKET, SO_ACCEPTCONN) !== 1) continue;
+    // The socket of an earlier certificate has the same port.
+    if (option(libc, fd, IPPROTO_TCP, TCP_NODELAY) === 1) continue;
+    const set = libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, new Int32Array([1]), 4);
+    return set === 0 ? undefined : `setsockopt failed: ${set}`;
+  }
+  return `no socket listens on the port: ${port}`;
+}
+
+type SocketOptions = NonNullable<ReturnType<typeof load>>;
+
+let libc: SocketOptions | undefined;
+
+/** Of glibc, and of musl. */
+const LIBRARIES = ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`];
+
+/** A new descriptor has the lowest number that is free: this is past as many sessions as fit. */
+const MAX_DESCRIPTORS = 65_536;
+
+/** From <sys/socket.h> and <netinet/tcp.h>: the kernel's ABI wherever Deno runs. */
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOL_SOCKET = 1;
+const SO_ACCEPTCONN = 30;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+
+/** What the functions write to; each call is done before the next. */
+const address = new Uint8Array(28);
+const value = new Int32Array(1);
+const length = new Uint32Array(1);
+
+function load() {
+  for (const library of LIBRARIES) {
+    try {
+      return Deno.dlopen(library, {
+        getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+        getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+        setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+      }).symbols;
+    } catch {
+      // The next one, then.
+    }
+  }
+  return undefined;
+}
+
+/** The local port of a socket, of IPv4 or IPv6 alike; `undefined` for other descriptors. */
+function portOf({ getsockname }: SocketOptions, fd: number): number | undefined {
+  length[0] = address.length;
+  if (getsockname(fd, address, length) !== 0) return undefined;
+  const family = address[0]! | address[1]! << 8;
+  return family === AF_INET || family === AF_INET6 ? address[2]! << 8 | address[3]! : undefined;
+}
+
+function option(
+  { getsockopt }: SocketOptions,
+  fd: number,
+  level: number,
+  name: number,
+): number | undefined {
+  length[0] = value.byteLength;
+  return getsockopt(fd, level, name, value, length) === 0 ? value[0] : undefined;
+}
