@@ -43,6 +43,7 @@ export class Door {
   /** Bounded by the admission's maxSessions. */
   readonly #inside = new Set<Visit>();
   readonly #passes: Passes;
+  #lingering = 0;
   #shut = false;
   #emptied: PromiseWithResolvers<void> | undefined;
   #replacedTimer: TimerId | undefined;
@@ -86,12 +87,27 @@ export class Door {
     this.#options.guard.take(kind!, listening !== undefined);
   }
 
-  /** Called by a visit whose transport has ended. */
+  /** How many transports are over whose peer has not let go of the socket. */
+  get lingering(): number {
+    return this.#lingering;
+  }
+
+  /** Called by a visit whose transport is over, but whose peer has not let go of the socket. */
+  lingers(): void {
+    this.#lingering++;
+  }
+
+  /** Called by a visit whose socket has ended. */
+  gone({ kind, listening }: Visit, lingered: boolean): void {
+    this.#options.guard.release(kind!, listening !== undefined);
+    if (lingered) this.#lingering--;
+  }
+
+  /** Called by a visit whose transport is over. */
   left(visit: Visit): void {
-    const { kind, listening } = visit;
+    const { listening } = visit;
     this.#inside.delete(visit);
     if (listening !== undefined) listening.transports--;
-    this.#options.guard.release(kind!, listening !== undefined);
     if (this.#inside.size > 0) return;
     this.#emptied?.resolve();
     this.#emptied = undefined;
@@ -186,10 +202,23 @@ export class Visit implements TransportReceiver {
     this.#guest!.drained(lane);
   }
 
-  closed(info: CloseInfo): void {
-    this.#place.release();
+  /**
+   * A socket that lingers keeps its place until it has ended: a peer that reads nothing could
+   * otherwise have any number of them.
+   */
+  closed(info: CloseInfo, lingering?: Promise<void>): void {
+    if (lingering === undefined) this.#gone(false);
+    else {
+      this.#door.lingers();
+      void lingering.then(() => this.#gone(true));
+    }
     this.#guest!.closed(info);
     this.#door.left(this);
+  }
+
+  #gone(lingered: boolean): void {
+    this.#place.release();
+    this.#door.gone(this, lingered);
   }
 }
 

@@ -43,6 +43,12 @@ export interface Pressure {
   readonly closedAsSlow: number;
   /** Commands of clients that were refused because there were too many. */
   readonly refusedCommands: number;
+  /**
+   * Sockets at the moment whose transport was closed and whose peer does not take that. Deno cannot
+   * cut them off; each keeps its place among the transports of its address, of all and of the open
+   * files until its TCP ends.
+   */
+  readonly lingering: number;
 }
 
 /** A running server, as the app holds it. */
@@ -110,12 +116,13 @@ export class SlipstreamServer {
 
   /** What readers and writers that are too slow or too fast have come to so far. */
   get pressure(): Pressure {
-    const { hub, sessions } = this.#parts;
+    const { door, hub, sessions } = this.#parts;
     return {
       dropped: hub.dropped,
       conflated: hub.conflated,
       closedAsSlow: sessions.closedAsSlow,
       refusedCommands: sessions.refusedCommands,
+      lingering: door.lingering,
     };
   }
 

@@ -5,7 +5,9 @@ import { turnNagleOff } from "./no_delay.ts";
 /** Answers one request, and is told whose it is and through which socket it came. */
 export type TcpHandler = (
   request: Request,
-  via: { readonly remoteAddr: Deno.NetAddr; readonly listening: Listening },
+  via: Pick<Deno.ServeHandlerInfo<Deno.NetAddr>, "remoteAddr" | "completed"> & {
+    readonly listening: Listening;
+  },
 ) => Response | Promise<Response>;
 
 /** Where a {@linkcode TcpListener} listens, and what it does there. */
@@ -116,7 +118,15 @@ export class TcpListener {
         onError(error);
         return new Response("Internal error", { status: 500 });
       },
-    }, (request, { remoteAddr }) => handler(request, { remoteAddr, listening }));
+    }, (request, info) =>
+      handler(request, {
+        remoteAddr: info.remoteAddr,
+        listening,
+        // Deno makes the promise for who asks.
+        get completed() {
+          return info.completed;
+        },
+      }));
     if (certificate !== undefined) {
       const delay = turnNagleOff(http.addr.port);
       if (delay !== undefined) onDelay?.(delay);

@@ -88,12 +88,15 @@ export abstract class PeerTransport implements Transport {
     this.#receiver = accept(this);
   }
 
-  /** It is over: for the reason that this end gave first, else for `info`. */
-  protected finish(info: CloseInfo): void {
+  /**
+   * It is over: for the reason that this end gave first, else for `info`. What its peer holds on to
+   * may be `lingering`.
+   */
+  protected finish(info: CloseInfo, lingering?: Promise<void>): void {
     if (this.#ended) return;
     this.#ended = true;
     if (this.#closeTimer !== undefined) this.options.clock.clearTimeout(this.#closeTimer);
-    this.#receiver?.closed(this.#closeInfo ?? info);
+    this.#receiver?.closed(this.#closeInfo ?? info, lingering);
   }
 
   protected drained(lane: Lane): void {
@@ -184,6 +187,8 @@ export function peerOf(request: Request, info: PeerInfo): Peer {
 /** What a listener knows of a request's sender: of `Deno.ServeHandlerInfo`, what is used here. */
 export interface PeerInfo {
   readonly remoteAddr: { readonly hostname: string };
+  /** Settles when the response has been sent, or cannot be; absent over HTTP/3. */
+  readonly completed?: Promise<void>;
 }
 
 /** An answer in plain text. */

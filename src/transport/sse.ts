@@ -3,8 +3,8 @@ import type { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { ProtocolError } from "../protocol/protocol_error.ts";
 import { concat } from "../protocol/concat.ts";
 import { eventBatch } from "./batch.ts";
-import { PeerTransport, TRANSPORT_LOST } from "./peer_transport.ts";
-import type { Lane, Peer, TransportAcceptor } from "./transport.ts";
+import { type PeerInfo, peerOf, PeerTransport, TRANSPORT_LOST } from "./peer_transport.ts";
+import type { Lane, TransportAcceptor } from "./transport.ts";
 import type { TransportOptions } from "./transport_options.ts";
 
 /**
@@ -21,6 +21,7 @@ export class SseTransport extends PeerTransport implements UnderlyingDefaultSour
   readonly body: ReadableStream<Uint8Array>;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   readonly #onEnd: (transport: SseTransport) => void;
+  readonly #info: PeerInfo;
   /** Parts of the stream that Deno has not asked for yet. */
   #waiting: Uint8Array[] | undefined;
   #bufferedBytes = 0;
@@ -28,8 +29,14 @@ export class SseTransport extends PeerTransport implements UnderlyingDefaultSour
   #congested = false;
 
   /** @param onEnd Called once when it has ended, before its receiver is. */
-  constructor(peer: Peer, options: TransportOptions, onEnd: (transport: SseTransport) => void) {
-    super("json", peer, options);
+  constructor(
+    request: Request,
+    info: PeerInfo,
+    options: TransportOptions,
+    onEnd: (transport: SseTransport) => void,
+  ) {
+    super("json", peerOf(request, info), options);
+    this.#info = info;
     this.id = randomId();
     this.#onEnd = onEnd;
     this.control = new SseLane(this);
@@ -114,15 +121,16 @@ export class SseTransport extends PeerTransport implements UnderlyingDefaultSour
     this.#end();
   }
 
-  protected override finish(info: CloseInfo): void {
+  protected override finish(info: CloseInfo, lingering?: Promise<void>): void {
     if (!this.ended) this.#onEnd(this);
-    super.finish(info);
+    super.finish(info, lingering);
   }
 
   #end(): void {
     this.#controller?.close();
     this.#controller = undefined;
-    this.finish(TRANSPORT_LOST);
+    // What Deno has taken, the peer need not have.
+    this.finish(TRANSPORT_LOST, this.#info.completed?.catch(() => {}));
   }
 }
 

@@ -2,7 +2,7 @@ import { CloseCode } from "../protocol/close_code.ts";
 import type { Position } from "../protocol/message.ts";
 import { messageTooLarge, ProtocolError } from "../protocol/protocol_error.ts";
 import { concat } from "../protocol/concat.ts";
-import { type PeerInfo, peerOf, refusal } from "./peer_transport.ts";
+import { type PeerInfo, refusal } from "./peer_transport.ts";
 import { SseTransport } from "./sse.ts";
 import { PlainSseTransport } from "./sse_plain.ts";
 import { parsePositions } from "./sse_positions.ts";
@@ -43,11 +43,10 @@ export class SseHandler {
 
   /** Answers a GET whose origin has passed with an event stream; 400 to a bad `Last-Event-ID`. */
   open(request: Request, info: PeerInfo, accept: TransportAcceptor): Response {
-    const peer = peerOf(request, info);
     const channels = [...new Set(new URL(request.url).searchParams.getAll("channel"))];
     let transport: SseTransport;
     if (channels.length === 0) {
-      transport = new SseTransport(peer, this.#options, this.#onEnd);
+      transport = new SseTransport(request, info, this.#options, this.#onEnd);
       this.#transports.set(transport.id, transport);
     } else {
       const ticket = new URL(request.url).searchParams.get("ticket") ?? undefined;
@@ -62,7 +61,15 @@ export class SseHandler {
         if (error instanceof ProtocolError) return refusal(400, error.message);
         throw error;
       }
-      transport = new PlainSseTransport(peer, this.#options, this.#onEnd, channels, token, since);
+      transport = new PlainSseTransport(
+        request,
+        info,
+        this.#options,
+        this.#onEnd,
+        channels,
+        token,
+        since,
+      );
     }
     transport.open(accept);
     return new Response(transport.body, { headers: STREAM_HEADERS });

@@ -4,7 +4,8 @@ import { concat } from "../protocol/concat.ts";
 import { eventLinesBatch } from "./batch.ts";
 import { SseTransport } from "./sse.ts";
 import { SsePositions } from "./sse_positions.ts";
-import type { Peer, TransportAcceptor } from "./transport.ts";
+import type { PeerInfo } from "./peer_transport.ts";
+import type { TransportAcceptor } from "./transport.ts";
 import type { TransportOptions } from "./transport_options.ts";
 
 /**
@@ -25,14 +26,15 @@ export class PlainSseTransport extends SseTransport {
    * @param since Where to go on, for those of `channels` that the client has seen.
    */
   constructor(
-    peer: Peer,
+    request: Request,
+    info: PeerInfo,
     options: TransportOptions,
     onEnd: (transport: SseTransport) => void,
     channels: readonly string[],
     token: string | undefined,
     since: ReadonlyMap<string, Position>,
   ) {
-    super(peer, options, onEnd);
+    super(request, info, options, onEnd);
     this.#channels = channels;
     this.#token = token;
     this.#since = since;

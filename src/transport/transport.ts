@@ -61,8 +61,13 @@ export interface TransportReceiver {
   alive(): void;
   /** A lane that held more than the high water mark fell to the low one. */
   drained(lane: Lane): void;
-  /** Called once, last, whoever ended it. */
-  closed(info: CloseInfo): void;
+  /**
+   * Called once, last, whoever ended it.
+   *
+   * @param lingering Where the peer does not take the close and the runtime cannot cut it off:
+   * settles once its socket has ended. The transport is over all the same.
+   */
+  closed(info: CloseInfo, lingering?: Promise<void>): void;
 }
 
 /** Takes a new transport whose origin has passed, and says who receives from it. */

@@ -21,8 +21,8 @@ import { TRANSPORT_DEFAULTS, type TransportOptions } from "./transport_options.t
  * of the binary dialect, or one or more lines of the JSON dialect as text.
  *
  * Deno's socket buffers a whole message of up to 64 MiB before it can be refused, and it cannot be
- * cut off: after a close that the peer does not read, what was written to it stays in memory until
- * the peer's TCP gives up.
+ * cut off: after a close that the peer does not take, the socket and what was written to it stay
+ * until the peer's TCP ends. The transport is over after `closeTimeoutMs`, and is told to linger.
  */
 export class WebSocketHandler {
   readonly #options: TransportOptions;
@@ -70,6 +70,8 @@ class WebSocketTransport extends PeerTransport implements Congested, EventListen
   readonly #socket: WebSocket;
   readonly #poll: DrainPoll;
   #congested = false;
+  /** Resolved when the socket of a transport that was given up has ended. */
+  #gone: PromiseWithResolvers<void> | undefined;
 
   constructor(
     socket: WebSocket,
@@ -102,6 +104,7 @@ class WebSocketTransport extends PeerTransport implements Congested, EventListen
       case "close": {
         const { wasClean, code, reason } = event as CloseEvent;
         this.#poll.remove(this);
+        this.#gone?.resolve();
         return this.finish(wasClean ? closedByPeer(code, reason) : TRANSPORT_LOST);
       }
     }
@@ -131,6 +134,11 @@ class WebSocketTransport extends PeerTransport implements Congested, EventListen
 
   protected override sendClose({ code, reason }: CloseInfo): void {
     this.#socket.close(code, cutReason(reason, MAX_WEBSOCKET_REASON_BYTES));
+  }
+
+  protected override abandon(): void {
+    this.#gone = Promise.withResolvers();
+    this.finish(TRANSPORT_LOST, this.#gone.promise);
   }
 
   #message(data: string | ArrayBuffer): void {

@@ -69,6 +69,21 @@ Deno.test("Door accepts nothing for whom there is no place", () => {
   assert.equal(door.enter("192.0.2.2", undefined).admitted, true);
 });
 
+Deno.test("a socket that lingers keeps its place, but no longer than it lasts", async () => {
+  const { door, guests, enter } = setUp(1);
+  const visit = enter();
+  const socket = Promise.withResolvers<void>();
+  visit.closed(LOST, socket.promise);
+  assert.equal(guests[0]!.closes, 1);
+  await door.emptied();
+  assert.equal(door.lingering, 1);
+  assert.equal(door.enter("192.0.2.2", undefined).admitted, false);
+  socket.resolve();
+  await socket.promise;
+  assert.equal(door.lingering, 0);
+  assert.equal(door.enter("192.0.2.2", undefined).admitted, true);
+});
+
 Deno.test("Door gets a place back that no transport came for, once", () => {
   const { door } = setUp(1);
   const visit = door.enter("192.0.2.1", undefined);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { CloseCode } from "../../src/protocol/close_code.ts";
+import { EncodedMessage } from "../../src/protocol/encoded_message.ts";
 import type { ServerMessage } from "../../src/protocol/message.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 import { FakeClock } from "../fake_clock.ts";
@@ -246,3 +247,30 @@ class PlainStream implements AsyncDisposable {
     await this.server[Symbol.asyncDispose]();
   }
 }
+
+Deno.test("a stream whose peer reads nothing is over in time, and lingers until its TCP ends", async () => {
+  const clock = new FakeClock();
+  await using peer = await SsePeer.open({ clock, closeTimeoutMs: 1000 });
+  const { control } = peer.transport;
+  const filler = new EncodedMessage({
+    type: "result",
+    id: 1,
+    data: { format: "binary", bytes: new Uint8Array(48 * 1024) },
+  });
+  // Until neither Deno nor the kernel has taken anything for a while.
+  for (let stuck = 0; stuck < 100;) {
+    stuck = control.bufferedBytes > 0 ? stuck + 1 : 0;
+    if (stuck === 0) control.write([filler]);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  peer.transport.close(CloseCode.SLOW_CONSUMER, "slow");
+  assert.deepEqual(peer.receiver.closings, []);
+  clock.advance(1000);
+  assert.deepEqual(peer.receiver.closings, [{ code: CloseCode.SLOW_CONSUMER, reason: "slow" }]);
+  let gone = false;
+  const lingering = peer.receiver.lingering!.then(() => gone = true);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(gone, false);
+  await peer.cut();
+  await lingering;
+});

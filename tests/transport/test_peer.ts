@@ -33,6 +33,8 @@ export class Recorder implements TransportReceiver {
   readonly closings: CloseInfo[] = [];
   /** What was told after `closed`, which should be nothing. */
   readonly afterClosed: string[] = [];
+  /** Settles when the socket has ended of a peer that does not take the close. */
+  lingering: Promise<void> | undefined;
   aliveCount = 0;
   /** Called with each message, after it was kept. */
   onReceive: ((message: ClientMessage) => void) | undefined;
@@ -59,7 +61,8 @@ export class Recorder implements TransportReceiver {
     this.drainedLanes.push(lane);
   }
 
-  closed(info: CloseInfo): void {
+  closed(info: CloseInfo, lingering?: Promise<void>): void {
+    this.lingering = lingering;
     this.#note("closed");
     this.closings.push(info);
     this.#ending.resolve(info);

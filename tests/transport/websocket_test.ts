@@ -4,6 +4,7 @@ import { encodeClientMessage } from "../../src/protocol/binary.ts";
 import { SUBPROTOCOL } from "../../src/protocol/subprotocol.ts";
 import type { Transport, TransportAcceptor } from "../../src/transport/transport.ts";
 import { WebSocketHandler } from "../../src/transport/websocket.ts";
+import { FakeClock } from "../fake_clock.ts";
 import { encode, json, testConformance } from "./conformance.ts";
 import { RawWebSocket } from "./raw_websocket.ts";
 import { Recorder } from "./test_peer.ts";
@@ -194,3 +195,28 @@ async function upgrade(port: number, headers: string): Promise<string> {
   }
   return answer;
 }
+
+Deno.test("a WebSocket whose peer does not take the close is over in time, and lingers until its TCP ends", async () => {
+  const clock = new FakeClock();
+  await using peer = await WebSocketPeer.open("binary", { clock, closeTimeoutMs: 1000 });
+  peer.transport.close(CloseCode.SLOW_CONSUMER, "slow");
+  clock.advance(999);
+  assert.deepEqual(peer.receiver.closings, []);
+  clock.advance(1);
+  assert.deepEqual(peer.receiver.closings, [{ code: CloseCode.SLOW_CONSUMER, reason: "slow" }]);
+  let gone = false;
+  const lingering = peer.receiver.lingering!.then(() => gone = true);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(gone, false);
+  await peer.cut();
+  await lingering;
+  assert.deepEqual(peer.receiver.afterClosed, []);
+});
+
+Deno.test("a WebSocket whose peer takes the close does not linger", async () => {
+  await using peer = await WebSocketPeer.open("binary");
+  peer.transport.close(CloseCode.SLOW_CONSUMER, "slow");
+  peer.drain();
+  await peer.receiver.ending;
+  assert.equal(peer.receiver.lingering, undefined);
+});
