@@ -1,51 +1,35 @@
 /**
  * What readers that never read cost the server and everyone else: 200 consumers of one channel, of
- * which 20 read nothing, 1 KiB × 500 messages a second for a minute, over WebSocket; once for each
- * choice of what becomes of them, each beside the same without them.
+ * which 20 read nothing, 1 KiB × 500 messages a second; over each transport, once for each choice of
+ * what becomes of them, each beside the same without them. Of the 20, half stay away once they are
+ * sent away and half come back every 12 s, to read nothing again.
  */
-import { Buffer } from "node:buffer";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { encodeClientMessage } from "../../src/protocol/binary.ts";
-import { Child } from "./child.ts";
-import type { LoadReport } from "./load/client.ts";
+import { runSlow, slopeOfLastHalf, type SlowResult, type SlowScenario, TURNS } from "./slow_run.ts";
 
 const USAGE = `deno task bench:slow [options]
   --consumers <count>   consumers in all (200)
   --stalled <count>     of which never read (20)
-  --rate <count>        publications of 1 KiB a second (500)
-  --seconds <count>     of each run (60)
+  --returning <count>   of which come back every 12 s all the same (half of them)
+  --rate <count>        publications of 1 KiB a second (500; over WebTransport 200)
+  --seconds <count>     of each run (24)
+  --transport <name>    websocket, sse or webtransport; all without it
   --only <policy>       disconnect, gap or latest; all without it
 `;
 
-/** Turns of publishing a second: 500 messages come as ten at once. */
-const TURNS = 50;
 /** What becomes of a slow consumer, by the namespace of the server. */
 const POLICIES = ["disconnect", "gap", "latest"] as const;
-
-interface State {
-  readonly outcomes: Readonly<Record<string, number>>;
-  readonly pressure: Readonly<Record<string, number>>;
-  readonly sessions: number;
-  readonly transports: number;
-}
-
-interface Run {
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly deliveries: number;
-  /** Resident memory of the server in MB, a sample for each twelfth of the run. */
-  readonly rss: readonly number[];
-  readonly state: State;
-}
+const TRANSPORTS = ["websocket", "sse", "webtransport"] as const;
 
 const { values: options } = parseArgs({
   options: {
     help: { type: "boolean", default: false },
     consumers: { type: "string", default: "200" },
     stalled: { type: "string", default: "20" },
-    rate: { type: "string", default: "500" },
-    seconds: { type: "string", default: "60" },
+    returning: { type: "string" },
+    rate: { type: "string" },
+    seconds: { type: "string", default: "24" },
+    transport: { type: "string" },
     only: { type: "string" },
   },
 });
@@ -57,102 +41,73 @@ if (options.help) print(USAGE);
 else await compare();
 
 async function compare(): Promise<void> {
-  const consumers = positive("consumers", options.consumers);
-  const stalled = positive("stalled", options.stalled);
-  const perTurn = Math.ceil(positive("rate", options.rate) / TURNS);
-  const seconds = positive("seconds", options.seconds);
-  const reading = consumers - stalled;
-  print(
-    `${reading} readers and ${stalled} that never read, 1 KiB × ${perTurn * TURNS}/s, ` +
-      `${seconds} s a run, WebSocket`,
-  );
-  for (const policy of POLICIES.filter((name) => name === (options.only ?? name))) {
-    progress(`${policy}: without those who never read`);
-    const without = await run(policy, reading, 0, perTurn, seconds);
-    progress(`${policy}: with them`);
-    const beside = await run(policy, reading, stalled, perTurn, seconds);
-    print(`\n${policy}`);
-    print(runLine("without", without));
-    print(runLine("with", beside));
-    print(`  p99 with ÷ without: ${(beside.p99Ms / without.p99Ms).toFixed(2)}`);
-    print(`  of the ${stalled}: ${fate(beside.state, reading)}`);
+  const consumers = count("consumers", options.consumers, 1);
+  const neverRead = count("stalled", options.stalled, 1);
+  const returning = count("returning", options.returning ?? String(neverRead >> 1), 0);
+  const seconds = count("seconds", options.seconds, 4);
+  const transports = TRANSPORTS.filter((name) => name === (options.transport ?? name));
+  const policies = POLICIES.filter((name) => name === (options.only ?? name));
+  if (transports.length === 0) throw new RangeError(`--transport is unknown: ${options.transport}`);
+  if (policies.length === 0) throw new RangeError(`--only is unknown: ${options.only}`);
+  if (returning > neverRead || neverRead >= consumers) {
+    throw new RangeError(
+      `--consumers > --stalled >= --returning was expected: ${consumers}, ${neverRead}, ${returning}`,
+    );
+  }
+  const reading = consumers - neverRead;
+  for (const transport of transports) {
+    // The load client decrypts on the same two cores what the server encrypts.
+    const rate = count("rate", options.rate ?? (transport === "webtransport" ? "200" : "500"), 1);
+    const perTurn = Math.ceil(rate / TURNS);
+    print(
+      `\n${transport}: ${reading} readers and ${neverRead} that never read, of which ` +
+        `${returning} come back; 1 KiB × ${perTurn * TURNS}/s, ${seconds} s a run`,
+    );
+    for (const policy of policies) {
+      const control = { transport, policy, reading, stalled: 0, returning: 0, perTurn, seconds };
+      const scenario = { ...control, stalled: neverRead - returning, returning };
+      progress(`${transport}, ${policy}: without those who never read`);
+      const without = await runSlow(control, progress);
+      progress(`${transport}, ${policy}: with them`);
+      const beside = await runSlow(scenario, progress);
+      print(`  ${policy}`);
+      print(runLines("without", without));
+      print(runLines("with", beside));
+      print(`    p99 with ÷ without: ${(beside.p99Ms / without.p99Ms).toFixed(2)}`);
+      print(`    of the ${neverRead}: ${fate(beside, scenario)}`);
+    }
   }
 }
 
-async function run(
-  policy: string,
-  reading: number,
-  stalled: number,
-  perTurn: number,
-  seconds: number,
-): Promise<Run> {
-  const channel = `${policy}:flood`;
-  const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-  const deno = [Deno.execPath(), "run", "-A", "--no-check"];
-  const server = new Child([...deno, here("slow_server.ts"), channel]);
-  const load = new Child([...deno, here("load/client.ts"), "websocket"]);
-  const sockets: Deno.TcpConn[] = [];
-  try {
-    const { port } = await server.ask<{ port: number }>();
-    await load.ask();
-    await load.ask({ subscribe: { count: reading, target: { port, channel } } });
-    for (let at = 0; at < stalled; at++) sockets.push(await openStalled(port, channel));
-    await server.ask({ publish: { perTurn, everyMs: 1000 / TURNS, turns: TURNS } });
-    await load.ask({ report: { expected: perTurn * TURNS * reading } });
-
-    await load.ask({ begin: true });
-    const rss: number[] = [];
-    const sampler = setInterval(() => {
-      rss.push(server.residentBytes() / 1e6);
-      progress(`  ${rss.length}/12: ${rss.at(-1)!.toFixed(0)} MB`);
-    }, seconds * 1000 / 12);
-    const turns = Math.round(seconds * TURNS);
-    await server.ask({ publish: { perTurn, everyMs: 1000 / TURNS, turns } });
-    clearInterval(sampler);
-    const expected = perTurn * turns * reading;
-    const { p50Ms, p99Ms, deliveries } = await load.ask<LoadReport>({ report: { expected } });
-    return { p50Ms, p99Ms, deliveries, rss, state: await server.ask<State>({ state: true }) };
-  } finally {
-    for (const socket of sockets) socket.close();
-    await load.end();
-    await server.end();
-  }
+function runLines(name: string, result: SlowResult): string {
+  const { p50Ms, p99Ms, deliveries, rss, collected } = result;
+  const every = Math.max(1, Math.round(rss.length / 12));
+  const curve = rss.filter((_, at) => at % every === every - 1).map((mb) => mb.toFixed(0));
+  const settled = collected.map(({ rss }) => mb(rss)).join(" ");
+  const { heapUsed, external } = collected.at(-1)!;
+  return `    ${name.padEnd(8)} p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ` +
+    `${deliveries} deliveries\n` +
+    `             server MB: ${curve.join(" ")}; last half ${slopeOfLastHalf(rss).toFixed(1)} ` +
+    `MB/min\n             collected before, after: ${settled}; heap ${mb(heapUsed)}, ` +
+    `outside it ${mb(external)}`;
 }
 
-/** A subscriber that reads nothing from its first byte on. */
-async function openStalled(port: number, channel: string): Promise<Deno.TcpConn> {
-  const tcp = await Deno.connect({ hostname: "127.0.0.1", port });
-  await tcp.write(Buffer.from(
-    `GET /rt/ws HTTP/1.1\r\nhost: localhost:${port}\r\norigin: http://localhost:${port}\r\n` +
-      "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n" +
-      "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-      "sec-websocket-protocol: slipstream.v1.binary\r\n\r\n",
-  ));
-  const messages = Buffer.concat([
-    encodeClientMessage({ type: "connect", id: 1 }),
-    encodeClientMessage({ type: "subscribe", id: 2, channel }),
-  ]);
-  // One frame, masked with zeros (RFC 6455 §5.3).
-  await tcp.write(
-    Buffer.concat([Uint8Array.of(0x82, 0x80 | messages.length, 0, 0, 0, 0), messages]),
-  );
-  return tcp;
-}
-
-function runLine(name: string, { p50Ms, p99Ms, deliveries, rss }: Run): string {
-  const curve = rss.map((mb) => mb.toFixed(0)).join(" ");
-  return `  ${name.padEnd(8)} p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ` +
-    `${deliveries} deliveries; server MB: ${curve}`;
-}
-
-function fate({ outcomes, pressure, sessions, transports }: State, reading: number): string {
-  return `${outcomes.disconnect} disconnected for a full queue, ${outcomes.timeout} for taking ` +
-    `nothing; ${sessions - transports} wait to resume, ${transports - reading} are connected; ` +
+function fate({ state, resumed, returns }: SlowResult, { reading }: SlowScenario): string {
+  const { outcomes, pressure, sessions, transports } = state;
+  return `${outcomes.disconnect} times sent away for a full queue, ${outcomes.timeout} for taking ` +
+    `nothing; ${resumed} of ${returns} returns got their session back; at the end ` +
+    `${sessions - transports} wait to resume, ${transports - reading} are connected; ` +
     `${pressure.dropped} publications dropped, ${pressure.conflated} values conflated`;
 }
 
-function positive(name: string, text: string): number {
+function mb(bytes: number): string {
+  return (bytes / 1e6).toFixed(0);
+}
+
+function count(name: string, text: string, least: number): number {
   const value = Number(text);
-  if (!(value > 0)) throw new RangeError(`--${name} must be a number above 0: ${text}`);
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new RangeError(`--${name} must be a whole number from ${least}: ${text}`);
+  }
   return value;
 }

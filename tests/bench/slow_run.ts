@@ -26,9 +26,10 @@ export interface SlowResult {
   readonly deliveries: number;
   /** Resident memory of the server in MB, a sample a second. */
   readonly rss: readonly number[];
-  /** At the end, before and after garbage was collected. */
+  /** Once garbage was collected: before the run and after it. */
+  readonly collected: readonly Deno.MemoryUsage[];
+  /** At the end. */
   readonly state: SlowServerState;
-  readonly collected: SlowServerState;
   /** How often those who return were given their session back, and how often they came. */
   readonly resumed: number;
   readonly returns: number;
@@ -64,7 +65,12 @@ export async function runSlow(
     // The compiler and the heap have their size after this.
     await publish(WARM_UP_SECONDS * TURNS);
     await load.ask({ report: { expected: perTurn * WARM_UP_SECONDS * TURNS * reading } });
-    await server.ask({ collect: true });
+    const collected: Deno.MemoryUsage[] = [];
+    const collect = async () => {
+      await server.ask({ collect: true });
+      collected.push((await server.ask<SlowServerState>({ state: true })).memory);
+    };
+    await collect();
 
     for (let at = 0; at < scenario.stalled + scenario.returning; at++) {
       const peer = new SlowPeer(transport, target);
@@ -93,11 +99,10 @@ export async function runSlow(
     const expected = perTurn * turns * reading;
     const { p50Ms, p99Ms, deliveries } = await load.ask<LoadReport>({ report: { expected } });
     const state = await server.ask<SlowServerState>({ state: true });
-    await server.ask({ collect: true });
-    const collected = await server.ask<SlowServerState>({ state: true });
+    await collect();
     if (failure !== undefined) progress(`  A return failed: ${failure}`);
     const resumed = returning.reduce((sum, peer) => sum + peer.resumed, 0);
-    return { p50Ms, p99Ms, deliveries, rss, state, collected, resumed, returns };
+    return { p50Ms, p99Ms, deliveries, rss, collected, state, resumed, returns };
   } finally {
     for (const timer of timers) clearInterval(timer);
     for (const peer of peers) peer.close();

@@ -1,6 +1,15 @@
 import { OPEN, serve, type SlowSession } from "../../src/mod.ts";
 import { drive } from "./drive.mjs";
 
+/** What the server of `slow_run.ts` says of itself. */
+export interface SlowServerState {
+  readonly outcomes: Readonly<Record<SlowSession["outcome"], number>>;
+  readonly pressure: Readonly<Record<string, number>>;
+  readonly sessions: number;
+  readonly transports: number;
+  readonly memory: Deno.MemoryUsage;
+}
+
 /**
  * Slipstream under `slow_consumers.ts`. Argument: the channel; its namespace says what becomes of
  * who reads too slowly. Publishes 1 KiB instead of the 64 B of the other benchmarks.
@@ -37,10 +46,11 @@ drive(
     const options = keyed ? { key: `key${index}` } : {};
     server.publish(channel, text.padEnd(1022, "0123456789abcdef"), options).catch(reportError);
   },
-  () => ({
+  (): SlowServerState => ({
     outcomes,
-    pressure: server.pressure,
+    pressure: { ...server.pressure },
     sessions: server.sessions.count,
     transports: server.transports,
+    memory: Deno.memoryUsage(),
   }),
 );

@@ -12,11 +12,41 @@ let subscribers = 0;
 /** Garbage collection would end what is written here. */
 const kept: unknown[] = [];
 
+/** A WebTransport session on a QUIC connection of its own, by its parts. */
+export interface WebTransportPeer {
+  readonly peer: Deno.QuicConn;
+  /** The control stream, on which nothing was said yet. */
+  readonly control: Deno.QuicBidirectionalStream;
+  /** The writers' side of the control stream and its kin: garbage collection would end them. */
+  readonly kept: readonly unknown[];
+}
+
 /**
  * One WebTransport session on a QUIC connection of its own, with the streams that Chromium opens,
  * and nothing of HTTP/3 but what the handshake needs.
  */
 export const subscribeWebTransport: Subscribe = async (target, reader) => {
+  const subscribed = Promise.withResolvers<void>();
+  const ended = (error: unknown) =>
+    subscribed.reject(new Error(`no subscription over WebTransport: ${error}`));
+  const session = await openWebTransport(target);
+  const { peer, control } = session;
+  peer.closed.then((info) => ended(JSON.stringify(info)), ended);
+  const heard = new Heard(target.channel, reader, subscribed.resolve);
+  readUnidirectionalStreams(peer, heard).catch(ended);
+  readDatagrams(peer, reader).catch(ended);
+  await write(
+    control.writable,
+    ...CONTROL_HEADER,
+    ...firstMessages(target).map(encodeClientMessage),
+  );
+  read(control.readable, heard).catch(ended);
+  kept.push(session);
+  await subscribed.promise;
+};
+
+/** Opens a session, up to its control stream; the caller keeps it. */
+export async function openWebTransport(target: Target): Promise<WebTransportPeer> {
   const index = subscribers++ % ENDPOINTS;
   const peer = await Deno.connectQuic({
     hostname: "localhost",
@@ -26,13 +56,6 @@ export const subscribeWebTransport: Subscribe = async (target, reader) => {
     endpoint: endpoints[index] ??= new Deno.QuicEndpoint({ hostname: "127.0.0.1", port: 0 }),
     keepAliveInterval: 10_000,
   });
-  const subscribed = Promise.withResolvers<void>();
-  const ended = (error: unknown) =>
-    subscribed.reject(new Error(`no subscription over WebTransport: ${error}`));
-  peer.closed.then((info) => ended(JSON.stringify(info)), ended);
-  const heard = new Heard(target.channel, reader, subscribed.resolve);
-  readUnidirectionalStreams(peer, heard).catch(ended);
-  readDatagrams(peer, reader).catch(ended);
   const settings = await peer.createUnidirectionalStream();
   await write(settings, 0x00, encodeFrame(FrameType.SETTINGS, encodeSettings(SETTINGS)));
   // Chromium's QPACK streams: the decoder's without a byte, the encoder's with a capacity of 0.
@@ -43,18 +66,11 @@ export const subscribeWebTransport: Subscribe = async (target, reader) => {
   await write(request.writable, encodeFrame(FrameType.HEADERS, encodeFieldSection(head(target))));
   await request.readable.getReader().read();
   const control = await peer.createBidirectionalStream();
-  // The bidirectional signal and the session ID of the first request stream, 0.
-  await write(
-    control.writable,
-    0x40,
-    0x41,
-    0x00,
-    ...firstMessages(target).map(encodeClientMessage),
-  );
-  read(control.readable, heard).catch(ended);
-  kept.push(peer, settings, decoder, encoder, request, control);
-  await subscribed.promise;
-};
+  return { peer, control, kept: [settings, decoder, encoder, request] };
+}
+
+/** What a bidirectional stream begins with: its signal, and the ID of the first request stream. */
+export const CONTROL_HEADER = [0x40, 0x41, 0x00];
 
 const SETTINGS: [number, number][] = [
   [SettingId.ENABLE_CONNECT_PROTOCOL, 1],
@@ -118,7 +134,8 @@ async function readDatagrams(peer: Deno.QuicConn, reader: StampReader): Promise<
   }
 }
 
-async function write(
+/** Writes bytes to a stream, at once. */
+export async function write(
   stream: WritableStream<Uint8Array<ArrayBuffer>>,
   ...parts: (number | Uint8Array)[]
 ): Promise<void> {
