@@ -58,7 +58,7 @@ async function main(): Promise<void> {
     print(Deno.stderr, `Slipstream cannot start: ${messageOf(error)}\n`);
     Deno.exit(1);
   }
-  // It was for one option of the sockets (src/server/no_delay.ts), and would allow anything.
+  // It was for two options of the sockets (src/server/tcp_options.ts), and would allow anything.
   Deno.permissions.revokeSync({ name: "ffi" });
   print(Deno.stdout, greeting(server, options.server));
   drainOnSignal(server);

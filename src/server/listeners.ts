@@ -11,8 +11,10 @@ export interface ListenerHandlers {
   readonly onRequest: (request: Request, via: Via) => Response | Promise<Response>;
   readonly onWebTransport: (request: WebTransportRequest) => void | Promise<void>;
   readonly onError: (error: unknown) => void;
-  /** Told why small messages over TLS wait for the peer's acknowledgements, if they do. */
-  readonly onDelay: (reason: string) => void;
+  /** How long a peer over TCP may take nothing of what waits for it, in milliseconds; 0: for good. */
+  readonly userTimeoutMs: number;
+  /** Told why that, and what TLS needs, cannot be set. */
+  readonly onUnset: (reason: string) => void;
 }
 
 /** The sockets of a server: UDP and TCP on one port number, and in development mode plain HTTP. */
@@ -50,11 +52,16 @@ export class Listeners {
     handlers: ListenerHandlers,
   ): Listeners {
     const { hostname, port, developmentPort, clock } = options;
-    const { onRequest: handler, onError, onDelay } = handlers;
+    const { onRequest: handler, onError, onUnset, userTimeoutMs } = handlers;
     // Plain HTTP comes first: of the three it is the one that can be closed at once.
-    const development = developmentPort === false
-      ? undefined
-      : new TcpListener({ hostname: "localhost", port: developmentPort, handler, onError, clock });
+    const development = developmentPort === false ? undefined : new TcpListener({
+      hostname: "localhost",
+      port: developmentPort,
+      handler,
+      onError,
+      userTimeoutMs,
+      clock,
+    });
     try {
       for (let attempt = 1;; attempt++) {
         const quic = openQuic(options, certificate, handlers);
@@ -65,7 +72,8 @@ export class Listeners {
             certificate,
             handler,
             onError,
-            onDelay,
+            onUnset,
+            userTimeoutMs,
             clock,
           };
           return new Listeners(quic, new TcpListener(tcpOptions), development);

@@ -59,11 +59,15 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
       onRequest: (request, via) => router(request, via),
       onWebTransport: (request) => entrance.receive(request),
       onError,
-      onDelay: (reason) =>
+      userTimeoutMs: Math.max(
+        resolved.session.writeTimeoutMs,
+        node.sessions.heartbeat.intervalMs * (node.sessions.heartbeat.misses + 1),
+      ),
+      onUnset: (reason) =>
         log({
           level: "warn",
           message: "WebSocket and SSE over TLS hold a message back until the one before it was " +
-            `acknowledged: ${reason}`,
+            `acknowledged, and sockets that nobody reads stay: ${reason}`,
         }),
     });
   } catch (error) {

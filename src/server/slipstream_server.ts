@@ -46,7 +46,8 @@ export interface Pressure {
   /**
    * Sockets at the moment whose transport was closed and whose peer does not take that. Deno cannot
    * cut them off; each keeps its place among the transports of its address, of all and of the open
-   * files until its TCP ends.
+   * files until its TCP ends: with `--allow-ffi` once the peer has taken nothing for the heartbeat's
+   * whole time, else when the peer ends it.
    */
   readonly lingering: number;
 }

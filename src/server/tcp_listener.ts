@@ -1,6 +1,6 @@
 import type { Clock, TimerId } from "../policy/clock.ts";
 import type { Certificate } from "../tls/certificate.ts";
-import { turnNagleOff } from "./no_delay.ts";
+import { setTcpOptions } from "./tcp_options.ts";
 
 /** Answers one request, and is told whose it is and through which socket it came. */
 export type TcpHandler = (
@@ -20,8 +20,10 @@ export interface TcpListenerOptions {
   readonly handler: TcpHandler;
   /** Told what the handler threw (the peer gets 500), and when no peer can be taken. */
   readonly onError: (error: unknown) => void;
-  /** Told why small messages over TLS wait for the peer's acknowledgements, if they do. */
-  readonly onDelay?: (reason: string) => void;
+  /** How long a peer may take nothing of what waits for it, in milliseconds; 0: for good. */
+  readonly userTimeoutMs: number;
+  /** Told why that, and what TLS needs, cannot be set. */
+  readonly onUnset?: (reason: string) => void;
   readonly clock: Clock;
 }
 
@@ -106,7 +108,7 @@ export class TcpListener {
   }
 
   #listen(port: number, certificate?: Certificate): Server {
-    const { hostname, handler, onError, onDelay } = this.#options;
+    const { hostname, handler, onError, userTimeoutMs, onUnset } = this.#options;
     const listening = { current: true, transports: 0 };
     const http = Deno.serve({
       hostname,
@@ -127,10 +129,8 @@ export class TcpListener {
           return info.completed;
         },
       }));
-    if (certificate !== undefined) {
-      const delay = turnNagleOff(http.addr.port);
-      if (delay !== undefined) onDelay?.(delay);
-    }
+    const unset = setTcpOptions(http.addr.port, userTimeoutMs);
+    if (unset !== undefined) onUnset?.(unset);
     const server: Server = Object.assign(listening, { http, certificate });
     http.finished.catch((error) => this.#fail(server, error));
     return server;

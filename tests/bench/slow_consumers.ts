@@ -96,7 +96,8 @@ function fate({ state, resumed, returns }: SlowResult, { reading }: SlowScenario
   const { outcomes, pressure, sessions, transports } = state;
   return `${outcomes.disconnect} times sent away for a full queue, ${outcomes.timeout} for taking ` +
     `nothing; ${resumed} of ${returns} returns got their session back; at the end ` +
-    `${sessions - transports} wait to resume, ${transports - reading} are connected; ` +
+    `${sessions - transports} wait to resume, ${transports - reading} are connected, ` +
+    `${pressure.lingering} closed sockets are unread; ` +
     `${pressure.dropped} publications dropped, ${pressure.conflated} values conflated`;
 }
 

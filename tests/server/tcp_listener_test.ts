@@ -11,6 +11,7 @@ async function certificate(): Promise<Certificate> {
 
 function listener(certificate?: Certificate): TcpListener {
   return new TcpListener({
+    userTimeoutMs: 0,
     hostname: "localhost",
     port: 0,
     ...(certificate && { certificate }),
@@ -73,6 +74,7 @@ Deno.test("TcpListener names a port that is in use, and what to do", () => {
   assert.throws(
     () =>
       new TcpListener({
+        userTimeoutMs: 0,
         hostname: "localhost",
         port,
         handler: () => new Response(),
@@ -93,6 +95,7 @@ Deno.test("TcpListener does not share the port of another that would", async () 
   assert.throws(
     () =>
       new TcpListener({
+        userTimeoutMs: 0,
         hostname: "localhost",
         port: tcp.port,
         handler: () => new Response(),

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { turnNagleOff } from "../../src/server/no_delay.ts";
+import { setTcpOptions } from "../../src/server/tcp_options.ts";
 import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
 
 const linux = Deno.build.os === "linux";
 
 Deno.test({
-  name: "without the permission Nagle's algorithm stays on, and it is said why",
+  name: "without the permission nothing is set, and it is said why",
   ignore: !linux,
   permissions: { ffi: false },
-  fn: () => assert.equal(turnNagleOff(1), "it takes --allow-ffi"),
+  fn: () => assert.equal(setTcpOptions(1, 0), "it takes --allow-ffi"),
 });
 
 Deno.test({
@@ -34,7 +34,7 @@ Deno.test({
       });
     try {
       assert.deepEqual(noDelay(), [0]);
-      assert.equal(turnNagleOff(port), undefined);
+      assert.equal(setTcpOptions(port, 0), undefined);
       const [server, client] = await Promise.all([
         listener.accept(),
         Deno.connect({ hostname: "localhost", port }),
@@ -52,5 +52,28 @@ Deno.test({
 Deno.test({
   name: "a port that nobody listens on is told",
   ignore: !linux,
-  fn: () => assert.match(turnNagleOff(1)!, /^no socket listens on the port: 1$/),
+  fn: () => assert.match(setTcpOptions(1, 0)!, /^no socket listens on the port: 1$/),
+});
+
+Deno.test({
+  name: "the kernel ends a socket whose peer has taken nothing for the user timeout",
+  ignore: !linux,
+  async fn() {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    assert.equal(setTcpOptions(listener.addr.port, 500), undefined);
+    const client = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+    const server = await listener.accept();
+    try {
+      await assert.rejects(async () => {
+        // As much as the windows and buffers of two sockets never hold.
+        for (let written = 0; written < 1 << 28;) {
+          written += await server.write(new Uint8Array(1 << 16));
+        }
+      }, Deno.errors.TimedOut);
+    } finally {
+      server.close();
+      client.close();
+      listener.close();
+    }
+  },
 });

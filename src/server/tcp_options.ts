@@ -1,17 +1,22 @@
 /**
- * Turns Nagle's algorithm (RFC 896) off for the peers of a listening TCP socket. Deno does that by
- * itself but for TLS, and has no call for it. With it on, a small message waits until the peer has
- * acknowledged the one before it: at more than one message a round trip, each comes a round trip
- * late.
+ * Sets what Deno has no call for on the peers of a listening TCP socket.
  *
- * On Linux a socket that is accepted inherits the option from the one that listens. So one call at
- * the start is enough, which takes Deno's permission for foreign functions (`--allow-ffi`). What is
+ * - Nagle's algorithm (RFC 896) off. Deno does that by itself but for TLS. With it on, a small message
+ *   waits until the peer has acknowledged the one before it: at more than one message a round trip,
+ *   each comes a round trip late.
+ * - A user timeout (RFC 5482): a socket whose peer has taken nothing of what waits for this long is
+ *   ended by the kernel, though the peer lives and says again and again that it has no room. Deno
+ *   cannot cut such a socket off, not even after it has closed it.
+ *
+ * On Linux a socket that is accepted inherits options from the one that listens. So one call at the
+ * start is enough, which takes Deno's permission for foreign functions (`--allow-ffi`). What is
  * loaded then are three functions that read and set options of sockets; the permission itself may
  * be revoked at once.
  *
- * @returns Why it stays on; `undefined` if it is off.
+ * @param userTimeoutMs In milliseconds; 0 leaves it to the system: never, while the peer lives.
+ * @returns Why it is not done; `undefined` if it is.
  */
-export function turnNagleOff(port: number): string | undefined {
+export function setTcpOptions(port: number, userTimeoutMs: number): string | undefined {
   if (Deno.build.os !== "linux") return `it takes Linux: ${Deno.build.os}`;
   if (libc === undefined) {
     if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
@@ -24,8 +29,9 @@ export function turnNagleOff(port: number): string | undefined {
     if (portOf(libc, fd) !== port || option(libc, fd, SOL_SOCKET, SO_ACCEPTCONN) !== 1) continue;
     // The socket of an earlier certificate has the same port.
     if (option(libc, fd, IPPROTO_TCP, TCP_NODELAY) === 1) continue;
-    const set = libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, new Int32Array([1]), 4);
-    return set === 0 ? undefined : `setsockopt failed: ${set}`;
+    const failed = setOption(libc, fd, TCP_USER_TIMEOUT, userTimeoutMs) ||
+      setOption(libc, fd, TCP_NODELAY, 1);
+    return failed === 0 ? undefined : `setsockopt failed: ${failed}`;
   }
   return `no socket listens on the port: ${port}`;
 }
@@ -47,6 +53,7 @@ const SOL_SOCKET = 1;
 const SO_ACCEPTCONN = 30;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
+const TCP_USER_TIMEOUT = 18;
 
 /** What the functions write to; each call is done before the next. */
 const address = new Uint8Array(28);
@@ -84,4 +91,9 @@ function option(
 ): number | undefined {
   length[0] = value.byteLength;
   return getsockopt(fd, level, name, value, length) === 0 ? value[0] : undefined;
+}
+
+function setOption({ setsockopt }: SocketOptions, fd: number, name: number, to: number): number {
+  value[0] = to;
+  return setsockopt(fd, IPPROTO_TCP, name, value, value.byteLength);
 }
