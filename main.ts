@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   drainOnSignal(server);
   await server.finished;
   demo?.stop();
-  Deno.exit(0);
+  Deno.exit();
 }
 
 /** What the command line asks for. */
@@ -184,12 +184,20 @@ function describeCapacity({ limits, sessions }: SlipstreamServer["capacity"]): s
     `${sessions.sse} SSE sessions (${of.join(", ")}; see deno task doctor)`;
 }
 
-/** The first signal drains; a second one, from someone who cannot wait, ends at once. */
+/**
+ * The first signal drains; a second one, from someone who cannot wait, ends at once. Clients are told
+ * even then: over QUIC they would otherwise find out by their heartbeat. A third does not wait for
+ * those who do not take it.
+ */
 function drainOnSignal(server: SlipstreamServer): void {
-  let draining = false;
+  let signals = 0;
   const onSignal = () => {
-    if (draining) Deno.exit(130);
-    draining = true;
+    signals++;
+    if (signals > 2) Deno.exit(130);
+    if (signals === 2) {
+      Deno.exitCode = 130;
+      return void server.close().catch(() => Deno.exit(130));
+    }
     print(Deno.stderr, "Draining; a second signal ends at once\n");
     server.drain().catch((error) => {
       print(Deno.stderr, `The drain failed: ${messageOf(error)}\n`);
