@@ -22,6 +22,14 @@ export interface ConnectOptions {
    * @default ["webtransport", "websocket", "sse"]
    */
   readonly transports?: readonly TransportKind[];
+  /**
+   * How long the client is content with a transport that is not its first choice before it tries a
+   * better one, in milliseconds, and how long one that has stalled is avoided. Both double with each
+   * time, up to thirty times as long; `Infinity` never tries.
+   *
+   * @default 60000
+   */
+  readonly upgradeAfterMs?: number;
   /** What other sessions see of this one in presence: a JSON value or bytes, at most 1 KiB. */
   readonly info?: unknown;
   /**
@@ -55,7 +63,10 @@ export interface ConnectOptions {
 export interface ClientEvents {
   /** The state has changed. */
   state: ClientState;
-  /** Another transport is in use; `undefined` while none is. */
+  /**
+   * Another transport is in use, told once when the session has moved to it; `undefined` while none
+   * is. `fallbacks` says why it is not a better one.
+   */
   transport: TransportKind | undefined;
   /** The server goes away, and closes this client's transport in `delayMs`; others may be there. */
   drain: { readonly delayMs: number };

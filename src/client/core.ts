@@ -43,6 +43,7 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
     const {
       transports = ["webtransport", "websocket", "sse"],
       encoding = "binary",
+      upgradeAfterMs = 60_000,
       maxPendingCommands = 1024,
       maxPendingBytes = 4_194_304,
       maxIncomingBytes = 16_777_216,
@@ -65,9 +66,17 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
       (publication) => this.#commands.request(publication),
       () => this.#uplink.schedule(),
     );
-    this.#connector = new Connector(base, transports, { encoding, maxIncomingBytes }, environment);
+    const settings = { encoding, maxIncomingBytes };
+    this.#connector = new Connector(base, transports, upgradeAfterMs, settings, environment);
     const info = options.info === undefined ? undefined : payloadOf(options.info);
-    this.#uplink = new Uplink(this, info, this.#connector, this.#events, environment);
+    this.#uplink = new Uplink(
+      this,
+      info,
+      this.#connector,
+      upgradeAfterMs,
+      this.#events,
+      environment,
+    );
     this.#uplink.connect();
   }
 

@@ -3,6 +3,7 @@ import { CloseCode, type CloseInfo } from "../protocol/close_code.ts";
 import { encodeClientMessage as encodeJson } from "../protocol/json_client.ts";
 import type { ClientMessage, Publish, ServerMessage } from "../protocol/message.ts";
 import type { Environment } from "./environment.ts";
+import { StallDetector } from "./stall.ts";
 import type { Transport, TransportReceiver } from "./transports/transport.ts";
 import { Watch } from "./watch.ts";
 
@@ -19,6 +20,8 @@ export interface LinkOwner {
   readonly traffic: Traffic;
   receive(link: Link, message: ServerMessage): void;
   closed(link: Link, info: CloseInfo): void;
+  /** The path of the link is broken, or `slow`. */
+  stalled(link: Link, reason: string, slow: boolean): void;
   /** Calls `flush()` at the end of this turn. */
   schedule(): void;
 }
@@ -27,6 +30,8 @@ export interface LinkOwner {
 export class Link implements TransportReceiver {
   /** Whether the server answers over this link. */
   readonly watch: Watch;
+  /** Whether a stream of messages breaks off. */
+  readonly stall: StallDetector;
   /** What was opened for this link; nothing can be asked of the link before that. */
   transport!: Transport;
   /** Largest message that the server takes, in bytes, once it has said so. */
@@ -39,6 +44,11 @@ export class Link implements TransportReceiver {
     this.watch = new Watch(clock, random, {
       ping: (id) => this.send({ type: "ping", id }),
       dead: (reason) => this.close(CloseCode.PING_TIMEOUT, reason),
+    });
+    this.stall = new StallDetector(clock, {
+      rtt: this.watch.rtt,
+      ping: () => this.watch.ping(),
+      stalled: (reason, slow) => owner.stalled(this, reason, slow),
     });
   }
 
@@ -93,9 +103,20 @@ export class Link implements TransportReceiver {
     }
   }
 
+  /** Takes the answer to a ping. */
+  pong(id: number): void {
+    if (this.watch.pong(id)) this.stall.measured();
+  }
+
+  /** Ends the watching: it is lost or left. */
+  stop(): void {
+    this.watch.stop();
+    this.stall.stop();
+  }
+
   /** Sends what is queued, then ends the transport. */
   close(code: number, reason: string): void {
-    this.watch.stop();
+    this.stop();
     this.flush();
     this.transport.close(code, reason);
   }
@@ -113,10 +134,11 @@ export class Link implements TransportReceiver {
   arrived(bytes: number): void {
     this.#owner.traffic.bytesIn += bytes;
     this.watch.arrived();
+    this.stall.arrived();
   }
 
   closed(info: CloseInfo): void {
-    this.watch.stop();
+    this.stop();
     this.#owner.closed(this, info);
   }
 

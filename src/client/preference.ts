@@ -4,6 +4,7 @@ import type { TransportKind } from "./transports/transport.ts";
 export interface PreferenceStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
+  removeItem(key: string): void;
 }
 
 /**
@@ -43,6 +44,16 @@ export class Preference {
       this.#storage?.setItem(this.#key, text);
     } catch {
       // Full, or forbidden: the page remembers until it is left.
+    }
+  }
+
+  /** Begins with the best one again. */
+  forget(): void {
+    memory.delete(this.#key);
+    try {
+      this.#storage?.removeItem(this.#key);
+    } catch {
+      // Forbidden: it is kept for its hour.
     }
   }
 

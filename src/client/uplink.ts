@@ -15,6 +15,7 @@ import { HttpError } from "./http_error.ts";
 import { Link, type LinkOwner, type Traffic } from "./link.ts";
 import type { Fallback } from "./race.ts";
 import { Reconnect } from "./reconnect.ts";
+import { MOST_TIMES } from "./avoided.ts";
 import { Timer } from "./timer.ts";
 import type { TransportKind } from "./transports/transport.ts";
 
@@ -71,6 +72,11 @@ export class Uplink implements LinkOwner {
   #attempt: AbortController | undefined;
   /** Until the next attempt. */
   readonly #retry: Timer;
+  /** Until the session is to move to another link, while it has one. */
+  readonly #move: Timer;
+  /** How long until a better transport is tried, without the jitter. */
+  #upgradeMs: number;
+  readonly #firstUpgradeMs: number;
   /** No attempt before this time, by the clock, as the server has asked. */
   #notBeforeMs = 0;
   #scheduled = false;
@@ -79,15 +85,18 @@ export class Uplink implements LinkOwner {
     owner: UplinkOwner,
     info: Payload | undefined,
     connector: Connector,
+    upgradeAfterMs: number,
     events: Emitter<ClientEvents>,
     environment: Environment,
   ) {
     this.#owner = owner;
     this.#info = info;
     this.#connector = connector;
+    this.#firstUpgradeMs = this.#upgradeMs = upgradeAfterMs;
     this.#events = events;
     this.#environment = environment;
     this.#retry = new Timer(environment.clock);
+    this.#move = new Timer(environment.clock);
     this.#reconnect = new Reconnect(environment.clock, environment.random);
     this.#stopAwake = environment.onAwake(() => this.#awake());
   }
@@ -102,19 +111,21 @@ export class Uplink implements LinkOwner {
     return this.#link?.watch.rttMs;
   }
 
-  /** Opens a link and moves the session to it. */
-  connect(): void {
+  /** Opens a link and moves the session to it; with `better` only over one preferred to that. */
+  connect(better?: TransportKind): void {
     this.#attempt?.abort();
     this.#retry.stop();
+    this.#move.stop();
     const controller = this.#attempt = new AbortController();
     const resume = this.session && `${this.session} ${this.#ticket}`;
-    this.#connector.open(() => new Link(this, this.#environment), controller, resume).then(
+    const purpose = { resume, moving: this.#link !== undefined, better };
+    this.#connector.open(() => new Link(this, this.#environment), controller, purpose).then(
       (opened) => {
         if (this.#attempt === controller) this.#adopt(opened);
         else opened.link.abandon();
       },
       (error) => {
-        if (this.#attempt === controller) this.#failed(error);
+        if (this.#attempt === controller) this.#failed(error, better !== undefined);
       },
     );
   }
@@ -144,6 +155,7 @@ export class Uplink implements LinkOwner {
     this.#attempt?.abort();
     this.#attempt = undefined;
     this.#retry.stop();
+    this.#move.stop();
     this.#stopAwake();
     this.#enter("closed");
     this.#owner.ended(info);
@@ -163,7 +175,7 @@ export class Uplink implements LinkOwner {
       case "ping":
         return link.send({ type: "pong", id: message.id });
       case "pong":
-        return link.watch.pong(message.id);
+        return link.pong(message.id);
       case "drain":
         this.#announced = true;
         return this.#events.emit("drain", { delayMs: message.delayMs });
@@ -185,11 +197,29 @@ export class Uplink implements LinkOwner {
     if (this.#attempt === undefined) this.#comeBack(info, retryAfterOf(info));
   }
 
+  /**
+   * Moves the session away from a path that is broken. The whole server may be gone, with all its
+   * clients: they spread as it has asked them to. A path that is only slow shows that it is there.
+   */
+  stalled(link: Link, reason: string, slow: boolean): void {
+    if (link !== this.#link || !this.#open || this.#attempt !== undefined) return;
+    const { wanted, avoided } = this.#connector;
+    const others = wanted.filter((kind) => kind !== link.transport.kind && !avoided.has(kind));
+    // Where all are slow it is the path.
+    if (slow && others.length === 0) return;
+    const delayMs = slow ? 0 : this.#environment.random() * this.#spreadMs;
+    this.#move.start(delayMs, () => {
+      if (!slow && !link.stall.stalled) return this.#planUpgrade();
+      avoided.add(link.transport.kind, reason);
+      this.connect();
+    });
+  }
+
   #adopt({ link, fallbacks }: Opened): void {
     this.#attempt = undefined;
     if (link.transport.ended) return this.#failed(new Error("The transport closed as it opened"));
     const left = this.#link;
-    if (left !== undefined) this.#detach();
+    if (left !== undefined) this.#leave();
     this.#leftLink = left;
     this.#link = link;
     this.fallbacks = fallbacks;
@@ -222,6 +252,7 @@ export class Uplink implements LinkOwner {
     link.watch.connected(message);
     this.#reconnect.connected();
     this.#connector.worked(link.transport.kind);
+    this.#planUpgrade();
     this.#owner.opened(message.resumed);
     this.schedule();
     // Last: listeners may call whatever they like.
@@ -237,24 +268,50 @@ export class Uplink implements LinkOwner {
     link.flush();
   }
 
-  /** Lets go of the link of now, which is lost or left. */
+  /** Lets go of the link of now, which is lost. */
   #detach(): void {
+    this.#leave();
+    this.#use(undefined);
+  }
+
+  /** Lets go of the link of now; until the next one is open `transport` says what it was. */
+  #leave(): void {
     const open = this.#open;
-    this.#link?.watch.stop();
+    this.#link?.stop();
+    this.#move.stop();
     this.#link = undefined;
     this.#open = false;
     this.#leftLink?.abandon();
     this.#leftLink = undefined;
-    if (!open) return;
     // At the end, what waits hears of that instead.
-    if (!this.#over) this.#owner.interrupted();
-    this.#use(undefined);
+    if (open && !this.#over) this.#owner.interrupted();
   }
 
-  #failed(error: Error): void {
+  /** Tries a better transport in a while, if there is one, ever less often. */
+  #planUpgrade(): void {
+    const { transport } = this.#link!;
+    if (this.#connector.wanted.indexOf(transport.kind) <= 0) {
+      this.#upgradeMs = this.#firstUpgradeMs;
+      return;
+    }
+    const delayMs = this.#upgradeMs * (1 + this.#environment.random());
+    this.#upgradeMs = Math.min(MOST_TIMES * this.#firstUpgradeMs, 2 * this.#upgradeMs);
+    if (delayMs === Infinity) return;
+    this.#move.start(delayMs, () => {
+      if (this.#connector.betterThan(transport.kind).length > 0) this.connect(transport.kind);
+      else this.#planUpgrade();
+    });
+  }
+
+  #failed(error: Error, upgrade = false): void {
     this.#attempt = undefined;
-    this.#events.emit("error", error);
-    if (this.#link !== undefined) return;
+    // Nobody waits for a better transport, or needs to know that there is none yet.
+    if (!upgrade) this.#events.emit("error", error);
+    if (this.#link !== undefined) {
+      // A path that is still silent is left to the heartbeat, or to the next try.
+      if (this.#open) this.#planUpgrade();
+      return;
+    }
     const cause = error instanceof HttpError ? error : error.cause;
     this.#comeBack(undefined, cause instanceof HttpError ? cause.retryAfterMs : 0);
   }

@@ -22,10 +22,11 @@ export interface WatchedServer {
  *   unread.
  */
 export class Watch {
+  /** The round-trip times so far. */
+  readonly rtt = new RttEstimator();
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #server: WatchedServer;
-  readonly #rtt = new RttEstimator();
   /** Until an answer is overdue: to `connect`, or to the ping of a probe. */
   readonly #overdue: Timer;
   /** Until the server has been quiet for so long that something is to be done. */
@@ -51,7 +52,7 @@ export class Watch {
 
   /** Smoothed round-trip time in milliseconds; `undefined` before it was measured. */
   get rttMs(): number | undefined {
-    return this.#rtt.smoothedMs;
+    return this.rtt.smoothedMs;
   }
 
   /** A `connect` leaves. */
@@ -84,11 +85,12 @@ export class Watch {
     this.#server.ping(this.#pingId);
   }
 
-  /** Takes the answer to a ping. Only the newest measures, and only once. */
-  pong(id: number): void {
-    if (id !== this.#pingId || this.#pingSentMs === undefined) return;
-    this.#rtt.sample(this.#clock.now() - this.#pingSentMs);
+  /** Takes the answer to a ping, and says whether it has measured: the newest does, once. */
+  pong(id: number): boolean {
+    if (id !== this.#pingId || this.#pingSentMs === undefined) return false;
+    this.rtt.sample(this.#clock.now() - this.#pingSentMs);
     this.#pingSentMs = undefined;
+    return true;
   }
 
   /** Asks whether the server is still there, and wants to know soon. */

@@ -389,7 +389,7 @@ Deno.test("a client moves to another transport with its session, and ignores the
   const [left] = server.transports;
   client.use(["websocket"]);
   await settle();
-  assert.equal(client.transport, undefined);
+  assert.equal(client.transport, "webtransport");
   left!.deliver(publication(11));
   server.connected();
   left!.cut(CloseCode.REPLACED);
@@ -397,7 +397,7 @@ Deno.test("a client moves to another transport with its session, and ignores the
   assert.equal(client.transport, "websocket");
   server.transport.deliver({ ...CONFIRMED, id: 0 }, publication(11), publication(12));
   assert.deepEqual(seen, ["ordered", "ordered", 11, 12]);
-  assert(!events.includes("reconnecting"));
+  assert.deepEqual(events.slice(4), ["transport", "websocket"]);
   client.close();
 });
 
@@ -678,4 +678,86 @@ Deno.test("a server that breaks the protocol closes the client and says what was
   const { server, client } = await connected();
   server.transport.cut(CloseCode.PROTOCOL_ERROR, "A known message type was expected: 99");
   assert.equal((await client.closed).code, CloseCode.PROTOCOL_ERROR);
+});
+
+/** Something comes in every 20 ms, for a second: a path that is busy. */
+async function stream(server: FakeServer, transport = server.transport): Promise<void> {
+  for (let offset = 11; offset <= 60; offset++) {
+    transport.deliver(publication(offset));
+    await server.clock.advanceAsync(20);
+  }
+}
+
+Deno.test("a busy transport that falls silent is left for another one, told once", async () => {
+  const { server, client, events } = await connected();
+  const { seen } = subscribe(client);
+  await settle();
+  confirm(server);
+  await stream(server);
+  await server.clock.advanceAsync(2100 + 4000);
+  assert.deepEqual(server.transports.map(({ kind }) => kind), ["webtransport", "websocket"]);
+  server.connected({ resumed: true });
+  const position = { epoch: "e", offset: 60 };
+  server.transport.deliver({ ...CONFIRMED, id: 0, position }, publication(61));
+  assert.deepEqual(seen.slice(-2), ["ordered", 61]);
+  assert.deepEqual(events.slice(4), ["transport", "websocket"]);
+  assert.match(client.fallbacks[0]!.reason, /^Nothing came for \d+ ms$/);
+  client.close();
+  assert.equal(server.clock.pendingTimers, 0);
+});
+
+Deno.test("clients of a server that fell silent move spread over the time that it asked for", async () => {
+  const moved = await Promise.all(Array.from({ length: 8 }, async (_, seed) => {
+    const server = new FakeServer();
+    const url = new URL(`https://spread${tests++}.test`);
+    const client = new Core(url, {}, server.environment(seed + 1));
+    await settle();
+    server.connected();
+    await settle();
+    await stream(server);
+    const from = server.clock.now();
+    while (server.transports.length < 2) await server.clock.advanceAsync(50);
+    client.close();
+    return server.clock.now() - from;
+  }));
+  assert.ok(Math.max(...moved) - Math.min(...moved) > 1500, moved.join(" "));
+  assert.ok(Math.max(...moved) <= 2200 + 4000, moved.join(" "));
+});
+
+Deno.test("a path that brings something again before the move is kept", async () => {
+  const { server, client } = await connected({}, new FakeServer());
+  await stream(server);
+  await server.clock.advanceAsync(2000);
+  server.transport.deliver(publication(61));
+  await server.clock.advanceAsync(5000);
+  assert.equal(server.transports.length, 1);
+  client.close();
+});
+
+Deno.test("a better transport is tried after a while, ever less often, and told once it works", async () => {
+  const server = new FakeServer();
+  server.blocked.webtransport = new Error("blocked");
+  const { client, events } = await connected({ upgradeAfterMs: 1000 }, server);
+  assert.equal(client.transport, "websocket");
+  const asked = server.asked;
+  await server.clock.advanceAsync(20_000);
+  assert.equal(client.transport, "websocket");
+  const tries = server.asked - asked;
+  assert.ok(tries >= 2 && tries <= 5, `${tries} tries`);
+  const before = events.length;
+  delete server.blocked.webtransport;
+  while (server.transport.kind !== "webtransport") await server.clock.advanceAsync(1000);
+  server.connected({ resumed: true });
+  assert.deepEqual(events.slice(before), ["transport", "webtransport"]);
+  assert.deepEqual(client.fallbacks, []);
+  client.close();
+});
+
+Deno.test("with TCP cut a session moves by what the server said before", async () => {
+  const { server, client } = await connected({ transports: ["websocket", "webtransport"] });
+  await stream(server);
+  server.infoError = new TypeError("network unreachable");
+  await server.clock.advanceAsync(2100 + 4000);
+  assert.equal(server.transport.kind, "webtransport");
+  client.close();
 });

@@ -97,6 +97,7 @@ export class FakeServer {
       storage: {
         getItem: (key) => this.stored.get(key) ?? null,
         setItem: (key, value) => void this.stored.set(key, value),
+        removeItem: (key) => void this.stored.delete(key),
       },
       fetchServerInfo: (_base, _signal, resume) => {
         this.asked++;

@@ -8,6 +8,7 @@ function storage(): PreferenceStorage {
   return {
     getItem: (key) => values.get(key) ?? null,
     setItem: (key, value) => void values.set(key, value),
+    removeItem: (key) => void values.delete(key),
   };
 }
 
@@ -43,11 +44,16 @@ Deno.test("storage that is full, forbidden or holds anything else does no harm",
     setItem: () => {
       throw new Error("QuotaExceededError");
     },
+    removeItem: () => {
+      throw new Error("SecurityError");
+    },
   };
   const preference = new Preference(newOrigin(), forbidden, () => 1);
   assert.equal(preference.recall(), undefined);
   preference.remember("sse");
   assert.equal(preference.recall(), "sse");
-  const strange = { getItem: () => "pigeon post", setItem: () => {} };
+  preference.forget();
+  assert.equal(preference.recall(), undefined);
+  const strange = { getItem: () => "pigeon post", setItem: () => {}, removeItem: () => {} };
   assert.equal(new Preference(newOrigin(), strange, () => 1).recall(), undefined);
 });
