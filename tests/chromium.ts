@@ -5,6 +5,8 @@ import { findProgram } from "./setup.ts";
 export interface ChromiumOptions {
   /** Throttles the timers of tabs in the background, as for users: to one wake-up a second. */
   readonly throttleBackground?: boolean;
+  /** Opens pages whose certificate nobody vouches for. */
+  readonly ignoreCertificates?: boolean;
 }
 
 /** Starts the system's Chromium, headless. */
@@ -13,7 +15,8 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Bro
   if (executablePath === undefined) throw new Error("Chromium is not installed");
   // --disable-quic must never be here: WebTransport goes with it.
   const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
-  const { throttleBackground = false } = options;
+  const { throttleBackground = false, ignoreCertificates = false } = options;
+  if (ignoreCertificates) args.push("--ignore-certificate-errors");
   return await puppeteer.launch({
     executablePath,
     headless: true,

@@ -725,7 +725,11 @@ Deno.test("clients of a server that fell silent move spread over the time that i
 });
 
 Deno.test("a path that brings something again before the move is kept", async () => {
-  const { server, client } = await connected({}, new FakeServer());
+  const server = new FakeServer();
+  const client = new Core(new URL(`https://kept${tests++}.test`), {}, server.environment(2));
+  await settle();
+  server.connected();
+  await settle();
   await stream(server);
   await server.clock.advanceAsync(2000);
   server.transport.deliver(publication(61));
