@@ -22,6 +22,7 @@ const HELP = `Usage: deno task start [options]
   --origin <origin>        origin to allow; may be repeated      SLIPSTREAM_ORIGINS (commas)
   --allow-missing-origin   let in programs that send no Origin   SLIPSTREAM_ALLOW_MISSING_ORIGIN=1
   --redis <url>            Redis to share with other nodes       SLIPSTREAM_REDIS
+                           keys of the HTTP API                  SLIPSTREAM_API_KEYS (commas)
   --open-to-all            serve the demo channels to everyone   SLIPSTREAM_OPEN_TO_ALL=1
   --no-demo                without /arena and /ticker            SLIPSTREAM_DEMO=off
   --fed                    let clients feed /ticker              SLIPSTREAM_DEMO=fed
@@ -101,6 +102,8 @@ function readOptions(args: string[]): Settings | "help" {
   const certFile = cert ?? env("CERT");
   const keyFile = key ?? env("KEY");
   const redisUrl = values.redis ?? env("REDIS");
+  // Not on the command line, which every user of the machine can read.
+  const apiKeys = env("API_KEYS")?.split(",");
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new TypeError(
       `--cert and --key must come together: got ${certFile ?? "no --cert"}, ${
@@ -140,6 +143,7 @@ function readOptions(args: string[]): Settings | "help" {
         : toPort("--development-port", developmentPortText),
     }),
     ...(redisUrl !== undefined && { redis: { url: redisUrl } }),
+    ...(apiKeys !== undefined && { api: { keys: apiKeys } }),
     ...(certFile !== undefined && keyFile !== undefined && { tls: { certFile, keyFile } }),
   };
   return { server, demo };

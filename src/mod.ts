@@ -64,6 +64,7 @@ export {
   type PermissionRule,
   type Permissions,
 } from "./session/permission.ts";
+export type { ApiOptions } from "./api/options.ts";
 export type { AuthKey, AuthOptions } from "./auth/options.ts";
 export type { RpcHandler, SessionInfo } from "./session/session_info.ts";
 export type { SlowSession } from "./session/slow_session.ts";

@@ -3,6 +3,7 @@ import type { Clock } from "./policy/clock.ts";
 import type { OriginOptions } from "./policy/origin.ts";
 import type { Random } from "./policy/random.ts";
 import type { Delivery } from "./protocol/message.ts";
+import type { ApiOptions } from "./api/options.ts";
 import type { AuthOptions } from "./auth/options.ts";
 import type { Hooks } from "./session/hooks.ts";
 import { CLOSED, type Permissions } from "./session/permission.ts";
@@ -337,6 +338,11 @@ export interface ServerOptions {
    * @default {}
    */
   readonly hooks?: Hooks;
+  /**
+   * The HTTP API by which backends publish, under `/api/`.
+   * @default none: `/api/` is the app's own
+   */
+  readonly api?: ApiOptions;
   /**
    * The Redis that this node shares with others: what is published on one reaches the subscribers
    * of all.

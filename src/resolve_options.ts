@@ -13,6 +13,7 @@ import {
   type TlsFiles,
   type TlsPem,
 } from "./options.ts";
+import { MIN_KEY_LENGTH } from "./api/options.ts";
 import { Admission, type AdmissionOptions } from "./policy/admission.ts";
 import { type Clock, systemClock } from "./policy/clock.ts";
 import { type OriginOptions, OriginPolicy } from "./policy/origin.ts";
@@ -34,6 +35,8 @@ export interface ResolvedOptions {
   /** `undefined` where nobody proves who they are. */
   readonly auth: ServerOptions["auth"];
   readonly hooks: NonNullable<ServerOptions["hooks"]>;
+  /** `undefined` where there is no API. */
+  readonly api: ServerOptions["api"];
   /** `undefined` where the node stands alone. */
   readonly redis: RedisOptions | undefined;
   readonly session: SessionOptions;
@@ -79,6 +82,7 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
     ),
     auth: options.auth,
     hooks: options.hooks ?? {},
+    api: options.api,
     redis: options.redis,
     session: withDefaults(SESSION_DEFAULTS, options.session),
     heartbeat: withDefaults(HEARTBEAT_DEFAULTS, options.heartbeat),
@@ -320,6 +324,21 @@ const optionsSchema = v.partial(v.strictObject({
     onRpc: callable,
     onDisconnect: callable,
   })),
+  api: v.partial(
+    v.strictObject({
+      keys: v.pipe(
+        v.array(v.pipe(
+          v.string(),
+          v.minLength(MIN_KEY_LENGTH, `keys of ${MIN_KEY_LENGTH} characters or more`),
+          v.regex(/^[!-~]+$/, "keys of visible ASCII characters"),
+        )),
+        v.minLength(1, "one key or more"),
+      ),
+      maxBodyBytes: positive,
+      maxBatch: positive,
+    }),
+    ["maxBodyBytes", "maxBatch"],
+  ),
   redis: redisSchema,
   session: sessionSchema,
   heartbeat: v.partial(v.strictObject({
@@ -371,7 +390,8 @@ function describe(issues: readonly v.BaseIssue<unknown>[]): string {
     }
     const expected = issue.message.startsWith("Invalid ") ? issue.expected : issue.message;
     // What may hold a secret is not told.
-    const secret = at === "tls.key" || at.startsWith("redis.") || at.startsWith("auth.key");
+    const secret = at === "tls.key" || at.startsWith("redis.") || at.startsWith("auth.key") ||
+      at.startsWith("api.keys");
     return `  ${at}: expected ${expected}, got ${secret ? "another text" : got(issue)}`;
   });
   return `Invalid options\n${lines.join("\n")}`;

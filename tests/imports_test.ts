@@ -12,6 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   webtransport: ["http3", "policy", "varint"],
   transport: ["webtransport", "policy", "protocol", "varint"],
   broker: ["policy", "protocol", "varint", "options"],
+  api: ["broker/broker.ts", "session/secret.ts", "protocol"],
   auth: ["broker/once_store.ts", "session/access.ts", "policy", "protocol"],
   hub: ["broker", "policy", "protocol", "varint", "options"],
   session: [
@@ -26,9 +27,26 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tls: ["policy"],
   capacity: ["http3/options.ts", "policy", "transport/transport.ts"],
   // Types alone: what the options mean is said where they are used.
-  options: ["auth/options.ts", "http3", "webtransport", "session", "policy", "protocol"],
-  resolve_options: ["options", "http3", "webtransport", "session", "policy", "protocol"],
+  options: [
+    "api/options.ts",
+    "auth/options.ts",
+    "http3",
+    "webtransport",
+    "session",
+    "policy",
+    "protocol",
+  ],
+  resolve_options: [
+    "api/options.ts",
+    "options",
+    "http3",
+    "webtransport",
+    "session",
+    "policy",
+    "protocol",
+  ],
   server: [
+    "api",
     "auth",
     "broker",
     "capacity",
@@ -45,6 +63,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   client: ["policy", "protocol", "varint"],
   mod: [
+    "api/options.ts",
     "auth/options.ts",
     "broker",
     "capacity",
@@ -63,11 +82,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@peculiar/x509": ["tls"],
   "cluster-key-slot": ["broker"],
-  "hono": ["server"],
+  "@valibot/to-json-schema": ["api"],
+  "hono": ["api", "server"],
   "ioredis": ["broker"],
   "jose": ["auth"],
   "reflect-metadata": ["tls"],
-  "valibot": ["resolve_options", "policy", "protocol", "session"],
+  "valibot": ["api", "resolve_options", "policy", "protocol", "session"],
 };
 
 const ROOT = new URL("../", import.meta.url);

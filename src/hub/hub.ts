@@ -71,6 +71,11 @@ export class Hub implements BrokerSink, PresenceSink {
     return this.#conflated;
   }
 
+  /** The channels that have subscribers on this node. */
+  openChannels(): Iterable<ChannelInfo & { readonly name: string }> {
+    return this.#channels.values();
+  }
+
   /** A channel that has subscribers on this node. */
   channel(name: string): ChannelInfo | undefined {
     return this.#channels.get(name);

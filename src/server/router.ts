@@ -34,6 +34,8 @@ export interface RouterParts {
   readonly infoFor: (hostname: string) => ServerInfo;
   /** `Alt-Svc` (RFC 7838), sent over TLS: where the same is served over HTTP/3. */
   readonly altSvc: string;
+  /** Answers `/api/`; `undefined` where that is the app's own. */
+  readonly api: Hono | undefined;
   /** The app's own routes; without them the pages are served. */
   readonly fetch:
     | ((request: Request, info: { address: string }) => Response | Promise<Response>)
@@ -114,7 +116,8 @@ export function createRouter(parts: RouterParts): Router {
     if (file !== undefined) file.headers.set("access-control-allow-origin", "*");
     return file ?? c.text("The SDK is not built: run deno task build\n", 404);
   });
-  const { fetch } = parts;
+  const { api, fetch } = parts;
+  if (api !== undefined) app.all("/api/*", (c) => api.fetch(c.req.raw));
   if (fetch !== undefined) {
     app.all("*", (c) => fetch(c.req.raw, { address: c.env.remoteAddr.hostname }));
   } else app.get("*", (c) => servePage(c, parts));

@@ -1,3 +1,4 @@
+import { createApi } from "../api/api.ts";
 import { type Capacity, capacityOf, defaultMaxSessions } from "../capacity/capacity.ts";
 import { readLimits } from "../capacity/read_limits.ts";
 import { ResourceGuard } from "../capacity/resource_guard.ts";
@@ -102,6 +103,18 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     keeps: (session, ticket) => node.sessions.keeps({ session, ticket }),
     infoFor,
     altSvc: `h3=":${listeners.port}"; ma=86400`,
+    api: resolved.api && createApi(resolved.api, {
+      publish: (publication) => node.hub.publish(publication),
+      members: (channel) => node.hub.members(channel),
+      history: (channel, query) => node.hub.history(channel, query),
+      channels: () => node.hub.openChannels(),
+      info: () => ({
+        sessions: node.sessions.count,
+        transports: node.sessions.transportCount,
+        channels: node.hub.channels,
+      }),
+      onError,
+    }),
     fetch: resolved.fetch,
   });
 
