@@ -3,6 +3,7 @@ import type { Encoding } from "../protocol/encoded_message.ts";
 import type { Channel } from "./channel.ts";
 import type { Traffic } from "./link.ts";
 import type { Fallback } from "./race.ts";
+import type { TokenSource } from "./token.ts";
 import type { TransportKind } from "./transports/transport.ts";
 
 /**
@@ -30,6 +31,11 @@ export interface ConnectOptions {
    * @default 60000
    */
   readonly upgradeAfterMs?: number;
+  /**
+   * Proves who the client is: a JSON Web Token or a ticket; or a function that gets one. It is
+   * asked for each attempt to connect, and again before the token expires.
+   */
+  readonly token?: TokenSource;
   /** What other sessions see of this one in presence: a JSON value or bytes, at most 1 KiB. */
   readonly info?: unknown;
   /**

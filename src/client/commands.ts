@@ -8,6 +8,8 @@ import type {
   PresenceQuery,
   Publish,
   Published,
+  Refresh,
+  Refreshed,
   Result,
   Rpc,
   Subscribe,
@@ -24,10 +26,18 @@ export type CommandMessage =
   | Publish
   | PresenceQuery
   | HistoryQuery
-  | Rpc;
+  | Rpc
+  | Refresh;
 
 /** An answer to a command. */
-export type Reply = Subscribed | Unsubscribed | Published | Members | History | Result;
+export type Reply =
+  | Subscribed
+  | Unsubscribed
+  | Published
+  | Members
+  | History
+  | Result
+  | Refreshed;
 
 /** The answer to each command, by its type. */
 export interface ReplyTo {
@@ -37,6 +47,7 @@ export interface ReplyTo {
   presence: Members;
   history: History;
   rpc: Result;
+  refresh: Refreshed;
 }
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;

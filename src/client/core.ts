@@ -69,9 +69,10 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
     const settings = { encoding, maxIncomingBytes };
     this.#connector = new Connector(base, transports, upgradeAfterMs, settings, environment);
     const info = options.info === undefined ? undefined : payloadOf(options.info);
+    const { token } = options;
     this.#uplink = new Uplink(
       this,
-      info,
+      { info, token },
       this.#connector,
       upgradeAfterMs,
       this.#events,
@@ -180,6 +181,10 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
 
   // What the uplink says and asks for.
 
+  refresh(token: string): Promise<{ readonly expiresInMs?: number }> {
+    return this.#commands.request({ type: "refresh", token });
+  }
+
   nextId(): number {
     return this.#commands.nextId();
   }
@@ -216,6 +221,7 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
       case "members":
       case "history":
       case "result":
+      case "refreshed":
       case "error":
         return this.#commands.settle(message);
     }

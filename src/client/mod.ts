@@ -17,6 +17,7 @@ export type { ChannelGap, PresentMember, SubscribeOptions, Subscription } from "
 export type { ReceivedPublication } from "./publication.ts";
 export type { Traffic } from "./link.ts";
 export type { Fallback } from "./race.ts";
+export type { TokenSource } from "./token.ts";
 export type { TransportKind } from "./transports/transport.ts";
 export { ClosedError, OutcomeUnknownError } from "./errors.ts";
 export { HttpError } from "./http_error.ts";

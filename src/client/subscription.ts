@@ -19,6 +19,7 @@ import { messageOf, OutcomeUnknownError } from "./errors.ts";
 import { LatestKeys } from "./latest_keys.ts";
 import { LazyPublication, type ReceivedPublication, valueOf } from "./publication.ts";
 import { Timer } from "./timer.ts";
+import type { TokenSource } from "./token.ts";
 
 /** One session that is present in a channel. */
 export interface PresentMember {
@@ -64,6 +65,11 @@ export interface SubscribeOptions<T = unknown> {
    * publication, in a `latest` channel with the value of every key.
    */
   readonly position?: Position;
+  /**
+   * Opens the channel, where its namespace asks for it: a JSON Web Token that names it; or a
+   * function that gets one, which is asked whenever the subscription begins anew.
+   */
+  readonly token?: TokenSource;
 }
 
 /** A running subscription to a channel. It outlives transports and sessions. */
@@ -107,6 +113,8 @@ export class ChannelSubscription implements Subscription {
   #over = false;
   /** The subscribe command whose answer counts; 0 while there is none. */
   #commandId = 0;
+  /** Counts the times at which a token was asked for: only the last one counts. */
+  #asked = 0;
   /** Where a hole was when the server was last asked to fill one. */
   #healedAt = -1;
   #backoff: Backoff | undefined;
@@ -152,6 +160,7 @@ export class ChannelSubscription implements Subscription {
   interrupted(): void {
     this.#live = false;
     this.#commandId = 0;
+    this.#asked++;
     this.#retry.stop();
   }
 
@@ -211,19 +220,44 @@ export class ChannelSubscription implements Subscription {
   /** Ends it: the server refuses it or wants no more of it, or, with `error`, the client closes. */
   end(info: CloseInfo, error: Error = new CommandError(info.code, info.reason)): void {
     if (this.#over) return;
+    // The token has expired: there may be another.
+    if (info.code === ErrorCode.UNAUTHORIZED && this.#asks) return this.#later();
     this.#finish(error);
     call(this.#options.onUnsubscribed, { code: info.code, reason: info.reason });
   }
 
+  get #asks(): boolean {
+    return typeof this.#options.token === "function";
+  }
+
   #subscribe(): void {
+    const { token } = this.#options;
+    if (typeof token !== "function") return this.#send(token);
+    const asked = ++this.#asked;
+    Promise.resolve().then(token).then(
+      (token) => asked === this.#asked && !this.#over && this.#send(token),
+      () => asked === this.#asked && !this.#over && this.#later(),
+    );
+  }
+
+  #send(token: string | undefined): void {
     const position = this.#position === undefined ? undefined : { position: this.#position };
     const { id, reply } = this.#host.command({
       type: "subscribe",
       channel: this.channel,
+      ...(token !== undefined && { token }),
       ...position,
     });
     this.#commandId = id;
     reply.catch((error) => this.#refused(id, error));
+  }
+
+  /** Subscribes in a while, and after a while longer each time. */
+  #later(): void {
+    this.#live = false;
+    this.#confirmed = false;
+    this.#backoff ??= new Backoff({}, this.#host.random);
+    this.#retry.start(this.#backoff.nextDelayMs(), () => this.#subscribe());
   }
 
   #unsubscribe(): void {
@@ -250,8 +284,7 @@ export class ChannelSubscription implements Subscription {
       case ErrorCode.UNAVAILABLE:
       case ErrorCode.TOO_MANY:
       case ErrorCode.INTERNAL:
-        this.#backoff ??= new Backoff({}, this.#host.random);
-        return this.#retry.start(this.#backoff.nextDelayMs(), () => this.#subscribe());
+        return this.#later();
       default:
         this.end({ code, reason: messageOf(error) });
     }

@@ -17,6 +17,7 @@ import type { Fallback } from "./race.ts";
 import { Reconnect } from "./reconnect.ts";
 import { MOST_TIMES } from "./avoided.ts";
 import { Timer } from "./timer.ts";
+import { TokenRefresh, type TokenSource } from "./token.ts";
 import type { TransportKind } from "./transports/transport.ts";
 
 /** Who uses an {@linkcode Uplink}. */
@@ -27,6 +28,8 @@ export interface UplinkOwner {
   positions(): readonly ChannelPosition[];
   /** The session runs over a new link; `resumed`: it is the one of before. */
   opened(resumed: boolean): void;
+  /** Shows the server a new token; only while open. */
+  refresh(token: string): Promise<{ readonly expiresInMs?: number }>;
   /** A message that is for the session, not for the link. */
   receive(message: ServerMessage): void;
   /** Adds, at the end of a turn, what is worth sending only now. */
@@ -35,6 +38,12 @@ export interface UplinkOwner {
   interrupted(): void;
   /** It is over for good. */
   ended(info: CloseInfo): void;
+}
+
+/** What a client says of itself. */
+export interface Introduction {
+  readonly info: Payload | undefined;
+  readonly token: TokenSource | undefined;
 }
 
 /**
@@ -50,7 +59,8 @@ export class Uplink implements LinkOwner {
   session: string | undefined;
   fallbacks: readonly Fallback[] = [];
   readonly #owner: UplinkOwner;
-  readonly #info: Payload | undefined;
+  readonly #introduction: Introduction;
+  readonly #tokenRefresh: TokenRefresh;
   readonly #connector: Connector;
   readonly #events: Emitter<ClientEvents>;
   readonly #environment: Environment;
@@ -83,14 +93,20 @@ export class Uplink implements LinkOwner {
 
   constructor(
     owner: UplinkOwner,
-    info: Payload | undefined,
+    introduction: Introduction,
     connector: Connector,
     upgradeAfterMs: number,
     events: Emitter<ClientEvents>,
     environment: Environment,
   ) {
     this.#owner = owner;
-    this.#info = info;
+    this.#introduction = introduction;
+    this.#tokenRefresh = new TokenRefresh(
+      introduction.token,
+      environment.clock,
+      (token) => owner.refresh(token),
+      (error) => events.emit("error", error),
+    );
     this.#connector = connector;
     this.#firstUpgradeMs = this.#upgradeMs = upgradeAfterMs;
     this.#events = events;
@@ -121,13 +137,24 @@ export class Uplink implements LinkOwner {
     const purpose = { resume, moving: this.#link !== undefined, better };
     this.#connector.open(() => new Link(this, this.#environment), controller, purpose).then(
       (opened) => {
-        if (this.#attempt === controller) this.#adopt(opened);
-        else opened.link.abandon();
+        const { token } = this.#introduction;
+        if (typeof token !== "function") return this.#proceed(controller, opened, token);
+        return Promise.resolve().then(token).then(
+          (token) => this.#proceed(controller, opened, token),
+          (error) => {
+            opened.link.abandon();
+            throw error;
+          },
+        );
       },
-      (error) => {
-        if (this.#attempt === controller) this.#failed(error, better !== undefined);
-      },
-    );
+    ).catch((error) => {
+      if (this.#attempt === controller) this.#failed(error, better !== undefined);
+    });
+  }
+
+  #proceed(attempt: AbortController, opened: Opened, token: string | undefined): void {
+    if (this.#attempt === attempt) this.#adopt(opened, token);
+    else opened.link.abandon();
   }
 
   /**
@@ -190,7 +217,9 @@ export class Uplink implements LinkOwner {
 
   closed(link: Link, info: CloseInfo): void {
     if (link !== this.#link) return;
-    if (!mayReconnect(info.code)) return this.end(info);
+    const expired = info.code === CloseCode.TOKEN_EXPIRED;
+    const hopeless = expired && typeof this.#introduction.token !== "function";
+    if (!mayReconnect(info.code) || hopeless) return this.end(info);
     this.#detach();
     if (this.state === "connected") this.#enter("reconnecting");
     // An attempt to move elsewhere is under way already.
@@ -215,7 +244,7 @@ export class Uplink implements LinkOwner {
     });
   }
 
-  #adopt({ link, fallbacks }: Opened): void {
+  #adopt({ link, fallbacks }: Opened, token: string | undefined): void {
     this.#attempt = undefined;
     if (link.transport.ended) return this.#failed(new Error("The transport closed as it opened"));
     const left = this.#link;
@@ -225,10 +254,12 @@ export class Uplink implements LinkOwner {
     this.fallbacks = fallbacks;
     link.watch.connecting();
     this.#connectId = this.#owner.nextId();
+    const { info } = this.#introduction;
     link.send({
       type: "connect",
       id: this.#connectId,
-      ...(this.#info !== undefined && { info: this.#info }),
+      ...(info !== undefined && { info }),
+      ...(token !== undefined && { token }),
       ...(this.session !== undefined && {
         resume: {
           session: this.session,
@@ -251,6 +282,7 @@ export class Uplink implements LinkOwner {
     link.maxMessageBytes = message.maxMessageBytes;
     link.watch.connected(message);
     this.#reconnect.connected();
+    this.#tokenRefresh.holds(message.expiresInMs);
     this.#connector.worked(link.transport.kind);
     this.#planUpgrade();
     this.#owner.opened(message.resumed);
@@ -278,6 +310,7 @@ export class Uplink implements LinkOwner {
   #leave(): void {
     const open = this.#open;
     this.#link?.stop();
+    this.#tokenRefresh.stop();
     this.#move.stop();
     this.#link = undefined;
     this.#open = false;
@@ -319,7 +352,9 @@ export class Uplink implements LinkOwner {
   #comeBack(info: CloseInfo | undefined, retryAfterMs: number): void {
     const { clock } = this.#environment;
     const delayMs = this.#reconnect.delayMs({
-      announced: this.#announced && info?.code === CloseCode.SHUTDOWN,
+      // Neither brings a herd: the server has spread the one, and tokens expire each at its own time.
+      announced: this.#announced && info?.code === CloseCode.SHUTDOWN ||
+        info?.code === CloseCode.TOKEN_EXPIRED,
       spreadMs: this.#spreadMs,
       retryAfterMs,
     });
