@@ -53,6 +53,8 @@ export class TokenVerifier {
     if (token.length > MAX_TOKEN_LENGTH) {
       throw refused(`at most ${MAX_TOKEN_LENGTH} characters were expected: ${token.length}`);
     }
+    // What decodes base64url passes over white space; nothing but the token itself is one.
+    if (!COMPACT.test(token)) throw refused("it is malformed");
     let last: unknown = new jose.errors.JWKSNoMatchingKey();
     try {
       const { alg, kid } = jose.decodeProtectedHeader(token);
@@ -82,6 +84,9 @@ export class TokenVerifier {
 
 /** Enough for a hundred claims: what is longer would cost time for nothing. */
 const MAX_TOKEN_LENGTH = 8192;
+
+/** The compact form (RFC 7515 §3.1); what is unsigned has no signature. */
+const COMPACT = /^[\w-]+\.[\w-]*\.[\w-]*$/;
 
 function refused(reason: string, closeCode: number = CloseCode.UNAUTHORIZED): IdentityError {
   return new IdentityError(closeCode, `The token does not hold: ${reason}`);
