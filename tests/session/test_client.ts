@@ -28,6 +28,8 @@ export class TestClient {
   readonly #epochs = new Map<string, string>();
   transport!: PairedTransport;
   connected: Connected | undefined;
+  /** What it shows when it connects. */
+  token: string | undefined;
   #id = 0;
 
   /** Attaches to a node by a new transport; continues the session if there was one. */
@@ -38,6 +40,7 @@ export class TestClient {
     this.send({
       type: "connect",
       id: ++this.#id,
+      ...(this.token !== undefined && { token: this.token }),
       ...(connected && {
         resume: { session: connected.session, ticket: connected.ticket, positions },
       }),
