@@ -112,6 +112,7 @@ test(
     const client = new TestClient();
     client.token = "ann";
     client.connect(node);
+    await node.turn();
     for (let at = 0; at < 3; at++) client.subscribe(`chat:${at}`);
     assert.equal(client.closes.length, 0);
     client.subscribe("chat:3");
