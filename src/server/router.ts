@@ -130,6 +130,13 @@ type RouteContext = Context<{ Bindings: Via }>;
 const BUILT = new StaticFiles(new URL("../web/built/", import.meta.url));
 const PAGES = new StaticFiles(new URL("../web/", import.meta.url));
 
+/** Pages without the ending of their file. */
+const PAGE_FILES: Readonly<Record<string, string>> = {
+  "/": "/index.html",
+  "/arena": "/arena.html",
+  "/ticker": "/ticker.html",
+};
+
 function check(
   gate: OriginGate,
   c: RouteContext,
@@ -217,7 +224,7 @@ function mayReturn(parts: RouterParts, c: RouteContext): boolean {
 }
 
 async function servePage(c: RouteContext, parts: RouterParts): Promise<Response> {
-  const path = c.req.path === "/" ? "/index.html" : c.req.path;
+  const path = PAGE_FILES[c.req.path] ?? c.req.path;
   const file = await PAGES.respond(path, c.req.raw);
   if (file === undefined) return c.text("There is no such page\n", 404);
   const webTransport = parts.infoFor(new URL(c.req.url).hostname).webtransport;

@@ -1,0 +1,2 @@
+/** The chart of `/ticker`, as `build_chart.ts` bundles it. */
+export { default } from "uplot";
