@@ -22,6 +22,7 @@
 export { serve } from "./server/serve.ts";
 export type { ChannelInfo, Pressure, SlipstreamServer } from "./server/slipstream_server.ts";
 export type { ChannelListener } from "./server/server_subscription.ts";
+export type { DisconnectOptions, DisconnectTarget } from "./server/disconnects.ts";
 export type { OriginRefusals } from "./server/origin_gate.ts";
 export type { WebTransportRoute } from "./server/webtransport_entrance.ts";
 export type {

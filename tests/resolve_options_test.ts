@@ -41,7 +41,7 @@ for (
       "namespaces.game.speed: unknown option",
     ]],
     [{ namespaces: { "a:b": {} } }, [
-      'namespaces.a:b: expected a name without colon or whitespace, got "a:b"',
+      'namespaces.a:b: expected a name without colon or whitespace, and no $ in front, got "a:b"',
     ]],
     [{ tls: { certFile: "chain.pem" } }, [
       "tls: expected { certFile, keyFile }, { cert, key } in PEM, or { developmentFolder }, " +

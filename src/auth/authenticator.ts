@@ -8,6 +8,7 @@ import {
   type Claims,
   type Identity,
   IdentityError,
+  issuedMs,
 } from "../session/access.ts";
 import type { AuthOptions } from "./options.ts";
 import type { TokenVerifier } from "./verifier.ts";
@@ -33,6 +34,8 @@ export class Authenticator implements Access {
   readonly #options: AuthenticatorOptions;
   readonly #verifier: TokenVerifier;
   readonly #ticketTtlMs: number;
+  /** By user, the tokens that are refused: those issued before a time. The oldest comes first. */
+  readonly #revoked = new Map<string, { readonly notBefore: number; readonly untilMs: number }>();
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
@@ -44,6 +47,17 @@ export class Authenticator implements Access {
     if (token !== undefined) return this.#identify(token);
     if (this.#options.auth.anonymous) return ANONYMOUS;
     throw new IdentityError(CloseCode.UNAUTHORIZED, "A token was expected: there is none");
+  }
+
+  /** Refuses, for a day, the tokens of a user that were issued before `notBefore`. */
+  revoke(user: string, notBefore: number): void {
+    const nowMs = this.#options.clock.now();
+    this.#revoked.delete(user);
+    for (const [known, { untilMs }] of this.#revoked) {
+      if (untilMs > nowMs && this.#revoked.size < MAX_REVOKED) break;
+      this.#revoked.delete(known);
+    }
+    this.#revoked.set(user, { notBefore, untilMs: nowMs + REVOKED_MS });
   }
 
   async openChannel(
@@ -88,6 +102,13 @@ export class Authenticator implements Access {
         "The token does not hold: its sub is no text",
       );
     }
+    const revoked = sub === undefined ? undefined : this.#revoked.get(sub);
+    if (
+      revoked !== undefined && revoked.untilMs > this.#options.clock.now() &&
+      issuedMs(claims) < revoked.notBefore
+    ) {
+      throw new IdentityError(CloseCode.UNAUTHORIZED, "The token does not hold: it was revoked");
+    }
     return { user: sub, claims, expiresMs: this.#expiryOf(claims) };
   }
 
@@ -109,10 +130,11 @@ export class Authenticator implements Access {
   }
 }
 
-/** Whether a text may be a ticket; a JSON Web Token is none. */
-export function isTicket(text: string): boolean {
-  return TICKET.test(text);
-}
+/** Longer than a token that a browser holds should hold. */
+const REVOKED_MS = 86_400_000;
+
+/** Some 10 MB; beyond it the one revoked first is forgotten. */
+const MAX_REVOKED = 100_000;
 
 const TICKET = /^[0-9a-f]{64}$/;
 

@@ -1,5 +1,5 @@
 import type { Retention } from "../broker/broker.ts";
-import type { NamespaceOptions } from "../options.ts";
+import { NAMESPACE_DEFAULTS, type NamespaceOptions } from "../options.ts";
 import { parseChannelName } from "../protocol/channel_name.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 
@@ -8,13 +8,18 @@ export interface Namespace extends NamespaceOptions {
   readonly retention: Retention;
 }
 
+/** What nodes tell one another; no client may do anything with it. */
+export const NODES_CHANNEL = "$nodes";
+
 /** The configured namespaces, by the part of a channel's name before its first `:`. */
 export class Namespaces {
   readonly #byName: ReadonlyMap<string, Namespace>;
 
   constructor(options: Readonly<Record<string, NamespaceOptions>>) {
     this.#byName = new Map(
-      Object.entries(options).map(([name, namespace]) => [name, {
+      Object.entries({ ...options, [NODES_CHANNEL]: NAMESPACE_DEFAULTS }).map((
+        [name, namespace],
+      ) => [name, {
         ...namespace,
         retention: {
           historySize: namespace.historySize,
@@ -46,7 +51,7 @@ export class Namespaces {
   }
 
   #names(): string {
-    const names = [...this.#byName.keys()];
+    const names = [...this.#byName.keys()].filter((name) => name !== NODES_CHANNEL);
     const listed = names.slice(0, MAX_LISTED).join(", ");
     return names.length > MAX_LISTED ? `${listed}, …` : listed || "none";
   }

@@ -33,6 +33,8 @@ export const CloseCode = {
   FLOODING: 3505,
   /** Who the peer is was not proved, or is not let in. */
   UNAUTHORIZED: 3506,
+  /** The application has ended the session. */
+  DISCONNECTED: 3507,
 } as const;
 
 /** Why and how a transport or a session ended. */

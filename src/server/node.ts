@@ -15,6 +15,7 @@ import { Heartbeat } from "../policy/heartbeat.ts";
 import { TimerWheel } from "../policy/timer_wheel.ts";
 import type { ResolvedOptions } from "../resolve_options.ts";
 import { NO_ACCESS } from "../session/access.ts";
+import { Disconnects } from "./disconnects.ts";
 import { loadRedis } from "./load_redis.ts";
 import { SessionRegistry } from "../session/session_registry.ts";
 
@@ -24,6 +25,7 @@ export interface Node {
   readonly sessions: SessionRegistry;
   /** `undefined` where nobody proves who they are. */
   readonly authenticator: Authenticator | undefined;
+  readonly disconnects: Disconnects;
   /** How Redis is; `undefined` where the node stands alone. */
   readonly redis: () => RedisState | undefined;
   /** Ends what is left when the sessions have ended. */
@@ -74,10 +76,13 @@ export async function startNode(
     ...(options.onSlow && { onSlow: options.onSlow }),
   });
 
+  const shared = options.redis !== undefined;
+  const disconnects = await Disconnects.open({ hub, sessions, authenticator, shared, onError });
   return {
     hub,
     sessions,
     authenticator,
+    disconnects,
     redis,
     async close() {
       await presence.close();

@@ -137,6 +137,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     capacity,
     hub: node.hub,
     sessions: node.sessions,
+    disconnects: node.disconnects,
     redis: node.redis,
     door,
     gate,

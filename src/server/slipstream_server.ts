@@ -6,6 +6,7 @@ import type { ServerInfo } from "../protocol/server_info.ts";
 import type { Clock } from "../policy/clock.ts";
 import type { SessionInfo } from "../session/session_info.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
+import type { DisconnectOptions, Disconnects, DisconnectTarget } from "./disconnects.ts";
 import type { Door } from "./door.ts";
 import type { OriginGate, OriginRefusals } from "./origin_gate.ts";
 import { type ChannelListener, ServerSubscription } from "./server_subscription.ts";
@@ -25,6 +26,7 @@ export interface ServerParts {
   readonly gate: OriginGate;
   readonly entrance: WebTransportEntrance;
   readonly sessions: SessionRegistry;
+  readonly disconnects: Disconnects;
   readonly redis: () => RedisState | undefined;
   /** Over how many milliseconds a drain spreads its departures where nothing is said. */
   readonly drainWindowMs: () => number;
@@ -178,6 +180,17 @@ export class SlipstreamServer {
     const subscription = new ServerSubscription(listener);
     await hub.subscribe(channel, subscription);
     return () => hub.unsubscribe(channel, subscription);
+  }
+
+  /**
+   * Ends a session, or all of a user, on every node: `server.disconnect({ user: "42" })`. On this
+   * one they have ended when it returns; resolves when the others will hear of it.
+   *
+   * @throws {CommandError} With 503 if they cannot be told now.
+   * @throws {RangeError} If the code is none of 3000 to 4999.
+   */
+  disconnect(target: DisconnectTarget, options: DisconnectOptions = {}): Promise<void> {
+    return this.#parts.disconnects.disconnect(target, options);
   }
 
   /**

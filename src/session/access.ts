@@ -4,6 +4,11 @@ import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 /** What a JSON Web Token says of its bearer (RFC 7519 §4). */
 export type Claims = Readonly<Record<string, unknown>>;
 
+/** When a token was issued (`iat`), in milliseconds since 1970; always, if it does not say. */
+export function issuedMs({ iat }: Claims): number {
+  return typeof iat === "number" ? iat * 1000 : -Infinity;
+}
+
 /** Who a client has proved to be. */
 export interface Identity {
   /** The `sub` of its token; `undefined` for one that has not said who it is. */

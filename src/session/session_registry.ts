@@ -12,7 +12,7 @@ import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type { Connect, Payload, Resume } from "../protocol/message.ts";
 import { overloadedReason } from "../protocol/retry_after.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type Access, type Identity, IdentityError } from "./access.ts";
+import { type Access, type Identity, IdentityError, issuedMs } from "./access.ts";
 import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
 import { within } from "./deadline.ts";
 import type { Hooks } from "./hooks.ts";
@@ -172,15 +172,17 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
       .catch((error) => this.#refuse(attachment, error));
   }
 
-  /** Ends every session of a user, and returns how many there were. */
-  disconnectUser(user: string, code: number, reason: string): number {
-    let count = 0;
+  /** Ends a session, if there is one of this name. */
+  disconnect(id: string, code: number, reason: string): void {
+    this.#sessions.get(id)?.end(code, reason);
+  }
+
+  /** Ends every session of a user, or those whose token was issued before `notBefore`. */
+  disconnectUser(user: string, code: number, reason: string, notBefore = Infinity): void {
     for (const session of this.#sessions.values()) {
-      if (session.user !== user) continue;
+      if (session.user !== user || issuedMs(session.claims) >= notBefore) continue;
       session.end(code, reason);
-      count++;
     }
-    return count;
   }
 
   /** Called by an attachment whose transport has ended. */

@@ -302,3 +302,56 @@ Deno.test("a ticket that one node gave is good on another, once in all", async (
     await redis.stop();
   }
 });
+
+Deno.test("a user is disconnected on every node, with the tokens of before", async () => {
+  const redis = await TestRedis.start();
+  try {
+    const options = { ...OPTIONS, redis: { url: redis.url } };
+    await withServer(options, (here) =>
+      withServer(options, async (there) => {
+        const at = (ms: number) => sign({ sub: "42", aud: "game", iat: inMs(ms) });
+        const nodes = [here, there];
+        const old = await at(-10_000);
+        const peers = await Promise.all(nodes.map(({ server }) => openRaw("websocket", server)));
+        const [other] = await Promise.all(nodes.map(async ({ client }) => {
+          const guests = client("websocket", { token: guest });
+          await guests.ready;
+          return guests;
+        }));
+        for (const peer of peers) {
+          await peer.send({ type: "connect", id: 1, token: old });
+          assert.equal((await peer.next()).type, "connected");
+        }
+        await here.server.disconnect({ user: "42" }, {
+          reason: "Log in again",
+          notBefore: Date.now(),
+        });
+        for (const peer of peers) {
+          assert.deepEqual(await peer.end(), {
+            code: CloseCode.DISCONNECTED,
+            reason: "Log in again",
+          });
+        }
+        for (const { server, client } of nodes) {
+          await using again = await openRaw("websocket", server);
+          await again.send({ type: "connect", id: 1, token: old });
+          assert.match((await again.end()).reason, /it was revoked$/);
+          await client("websocket", { token: await at(1000) }).ready;
+        }
+        assert.equal(other!.state, "connected");
+        await there.server.disconnect({ session: other!.session! }, { code: 4501 });
+        assert.equal((await other!.closed).code, 4501);
+        await assert.rejects(here.server.disconnect({ user: "42" }, { code: 1000 }), RangeError);
+        // What nodes tell one another is not for clients.
+        const nodesChannel = here.client("websocket", { token: guest }).channel("$nodes");
+        const refused = await outcomes([
+          nodesChannel.subscribe({ onPublication() {} }).ready,
+          nodesChannel.publish({ user: "7", code: 3507, reason: "" }),
+          nodesChannel.history(),
+        ]);
+        assert.deepEqual(refused, [403, 403, 403]);
+      }));
+  } finally {
+    await redis.stop();
+  }
+});
