@@ -280,7 +280,10 @@ const webTransportSchema = v.partial(v.strictObject(Object.fromEntries(
 /** Names that a channel can have before its first `:`. */
 const namespaceName = v.pipe(
   v.string(),
-  v.regex(/^[^\s:$\p{C}][^\s:\p{C}]{0,254}$/u, "a name without colon or whitespace, and no $ in front"),
+  v.regex(
+    /^[^\s:$\p{C}][^\s:\p{C}]{0,254}$/u,
+    "a name without colon or whitespace, and no $ in front",
+  ),
 );
 
 const optionsSchema = v.partial(v.strictObject({
