@@ -47,10 +47,16 @@ export interface NamespaceOptions {
   readonly overflow: "disconnect" | "gap";
   /**
    * A `latest` key that has been quiet for this time is delivered once more, reliably, to those
-   * who got it by datagram, in milliseconds; 0 never.
+   * who got it by datagram and have not said so, in milliseconds; 0 never.
    * @default 250
    */
   readonly settleMs: number;
+  /**
+   * How old `latest` values may be when a client gets them, in milliseconds, before it is sent fewer
+   * and newer ones; 0 never. Clients report it.
+   * @default 500
+   */
+  readonly maxAgeMs: number;
   /**
    * Keys of a `latest` channel, in count; at the limit the key longest unchanged is forgotten.
    * @default 10000
@@ -77,6 +83,7 @@ export const NAMESPACE_DEFAULTS: NamespaceOptions = {
   permissions: CLOSED,
   overflow: "disconnect",
   settleMs: 250,
+  maxAgeMs: 500,
   maxKeys: 10_000,
   keyTtlMs: 300_000,
 };
@@ -138,6 +145,11 @@ export interface SessionOptions {
    */
   readonly maxSubscriptions: number;
   /**
+   * Keys that one subscription to a `latest` channel may name, in count.
+   * @default 4096
+   */
+  readonly maxTrackedKeys: number;
+  /**
    * Commands of one session that wait for an answer at once, in count.
    * @default 128
    */
@@ -165,6 +177,7 @@ export const SESSION_DEFAULTS: SessionOptions = {
   maxCommandsPerSecond: 1000,
   commandBurst: 2000,
   maxSubscriptions: 128,
+  maxTrackedKeys: 4096,
   maxPendingCommands: 128,
   maxMessageBytes: 65_536,
   hookTimeoutMs: 5000,

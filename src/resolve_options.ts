@@ -159,6 +159,7 @@ const namespaceSchema = v.partial(v.strictObject({
   })),
   overflow: v.picklist(["disconnect", "gap"], '"disconnect" or "gap"'),
   settleMs: milliseconds,
+  maxAgeMs: milliseconds,
   maxKeys: positive,
   keyTtlMs: milliseconds,
 }));
@@ -174,6 +175,7 @@ const sessionSchema = v.pipe(
     maxCommandsPerSecond: positiveOrInfinity,
     commandBurst: positive,
     maxSubscriptions: positive,
+    maxTrackedKeys: positive,
     maxPendingCommands: positive,
     maxMessageBytes: positive,
     hookTimeoutMs: milliseconds,

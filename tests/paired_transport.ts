@@ -88,8 +88,8 @@ export class PairedTransport implements Transport {
     return lane;
   }
 
-  sendDatagram(messages: readonly EncodedMessage[]): boolean {
-    const bytes = concat(messages.map((message) => message.bytes("binary")));
+  sendDatagram(messages: readonly EncodedMessage[], head = new Uint8Array(0)): boolean {
+    const bytes = concat([head, ...messages.map((message) => message.bytes("binary"))]);
     if (bytes.byteLength > this.maxDatagramSize || this.ended !== undefined) return false;
     const { random = () => 1, loss = 0 } = this.#options;
     const chance = random();

@@ -14,6 +14,8 @@ import type {
   Rpc,
   Subscribe,
   Subscribed,
+  Track,
+  Tracked,
   Unsubscribe,
   Unsubscribed,
 } from "../protocol/message.ts";
@@ -23,6 +25,7 @@ import { OutcomeUnknownError } from "./errors.ts";
 export type CommandMessage =
   | Subscribe
   | Unsubscribe
+  | Track
   | Publish
   | PresenceQuery
   | HistoryQuery
@@ -33,16 +36,26 @@ export type CommandMessage =
 export type Reply =
   | Subscribed
   | Unsubscribed
+  | Tracked
   | Published
   | Members
   | History
   | Result
   | Refreshed;
 
+/** Of one transport: whoever asked asks anew over the next, or cannot know. */
+const LOST_WITH_TRANSPORT: readonly CommandMessage["type"][] = [
+  "subscribe",
+  "unsubscribe",
+  "track",
+  "rpc",
+];
+
 /** The answer to each command, by its type. */
 export interface ReplyTo {
   subscribe: Subscribed;
   unsubscribe: Unsubscribed;
+  track: Tracked;
   publish: Published;
   presence: Members;
   history: History;
@@ -156,11 +169,8 @@ export class Commands {
   interrupt(): void {
     this.#open = false;
     for (const command of this.#pending) {
-      // These are of one transport: whoever asked asks anew, or cannot know.
       const { type } = command.message;
-      if (!command.sent || (type !== "subscribe" && type !== "unsubscribe" && type !== "rpc")) {
-        continue;
-      }
+      if (!command.sent || !LOST_WITH_TRANSPORT.includes(type)) continue;
       this.#remove(command);
       command.reject(new OutcomeUnknownError(type));
     }

@@ -172,6 +172,18 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
 
   // What subscriptions ask for.
 
+  get serverTimeMs(): number | undefined {
+    return this.#uplink.serverTimeMs;
+  }
+
+  reportAge(channel: string, ageMs: number): void {
+    if (this.#uplink.open) this.#uplink.send({ type: "age", channel, ageMs });
+  }
+
+  trouble(error: Error): void {
+    this.#events.emit("error", error);
+  }
+
   readonly command: SubscriptionHost["command"] = (command) => this.#commands.begin(command);
 
   remove(subscription: ChannelSubscription): void {
@@ -217,6 +229,7 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
       case "unsubscribed":
         if (message.id === 0) return this.#subscriptions.get(message.channel)?.end(message);
         return this.#commands.settle(message);
+      case "tracked":
       case "published":
       case "members":
       case "history":

@@ -1,8 +1,15 @@
 import { encodeClientMessage as encodeBinary } from "../protocol/binary_client.ts";
 import { CloseCode, type CloseInfo } from "../protocol/close_code.ts";
 import { encodeClientMessage as encodeJson } from "../protocol/json_client.ts";
-import type { ClientMessage, Publish, ServerMessage } from "../protocol/message.ts";
+import type {
+  ClientMessage,
+  Publish,
+  Seen,
+  ServerMessage,
+  ServerPong,
+} from "../protocol/message.ts";
 import type { Environment } from "./environment.ts";
+import { SeenMarks } from "./seen_marks.ts";
 import { StallDetector } from "./stall.ts";
 import type { Transport, TransportReceiver } from "./transports/transport.ts";
 import { Watch } from "./watch.ts";
@@ -37,6 +44,7 @@ export class Link implements TransportReceiver {
   /** Largest message that the server takes, in bytes, once it has said so. */
   maxMessageBytes = Infinity;
   readonly #owner: LinkOwner;
+  readonly #marks: SeenMarks;
   #queue: Uint8Array[] = [];
 
   constructor(owner: LinkOwner, { clock, random }: Pick<Environment, "clock" | "random">) {
@@ -44,6 +52,10 @@ export class Link implements TransportReceiver {
     this.watch = new Watch(clock, random, {
       ping: (id) => this.send({ type: "ping", id }),
       dead: (reason) => this.close(CloseCode.PING_TIMEOUT, reason),
+    });
+    this.#marks = new SeenMarks(clock, (newest, missing) => {
+      const seen = { type: "seen", newest, missing } as const;
+      if (!this.transport.ended && !this.sendDatagram(seen)) this.send(seen);
     });
     this.stall = new StallDetector(clock, {
       rtt: this.watch.rtt,
@@ -74,12 +86,15 @@ export class Link implements TransportReceiver {
     this.#owner.schedule();
   }
 
-  /** Sends a publication as a datagram. False, and nothing sent, if it cannot be one now. */
-  sendDatagram(message: Publish): boolean {
+  /**
+   * Sends a publication, or what was seen, as a datagram. False, and nothing sent, if it cannot be
+   * one now.
+   */
+  sendDatagram(message: Publish | Seen): boolean {
     const { transport } = this;
     const most = transport.maxDatagramSize;
     // A payload alone over it need not be encoded to know.
-    if (message.data.bytes.length > most) return false;
+    if (message.type === "publish" && message.data.bytes.length > most) return false;
     const bytes = this.#encode(message);
     if (bytes.length > most || !transport.sendDatagram(bytes)) return false;
     this.#owner.traffic.messagesOut++;
@@ -104,14 +119,15 @@ export class Link implements TransportReceiver {
   }
 
   /** Takes the answer to a ping. */
-  pong(id: number): void {
-    if (this.watch.pong(id)) this.stall.measured();
+  pong({ id, time }: ServerPong): void {
+    if (this.watch.pong(id, time)) this.stall.measured();
   }
 
   /** Ends the watching: it is lost or left. */
   stop(): void {
     this.watch.stop();
     this.stall.stop();
+    this.#marks.stop();
   }
 
   /** Sends what is queued, then ends the transport. */
@@ -127,6 +143,7 @@ export class Link implements TransportReceiver {
   }
 
   receive(message: ServerMessage): void {
+    if (message.type === "mark") return this.#marks.add(message.number);
     this.#owner.traffic.messagesIn++;
     this.#owner.receive(this, message);
   }

@@ -12,14 +12,17 @@ import type {
   Publication,
   Subscribe,
   Subscribed,
+  Track,
   Unsubscribe,
 } from "../protocol/message.ts";
+import { AgeMeter } from "./age_meter.ts";
 import { call } from "./emitter.ts";
 import { messageOf, OutcomeUnknownError } from "./errors.ts";
 import { LatestKeys } from "./latest_keys.ts";
 import { LazyPublication, type ReceivedPublication, valueOf } from "./publication.ts";
 import { Timer } from "./timer.ts";
 import type { TokenSource } from "./token.ts";
+import { TrackedKeys } from "./tracked_keys.ts";
 
 /** One session that is present in a channel. */
 export interface PresentMember {
@@ -70,6 +73,11 @@ export interface SubscribeOptions<T = unknown> {
    * function that gets one, which is asked whenever the subscription begins anew.
    */
   readonly token?: TokenSource;
+  /**
+   * The keys of a `latest` channel that are wanted, as those in view: others are never sent. Without
+   * it all are. `subscription.track()` changes them.
+   */
+  readonly keys?: Iterable<string>;
 }
 
 /** A running subscription to a channel. It outlives transports and sessions. */
@@ -79,6 +87,18 @@ export interface Subscription {
   readonly ready: Promise<void>;
   /** How far publications have come in; `undefined` before the first confirmation. */
   readonly position: Position | undefined;
+  /**
+   * How old publications are when they come, smoothed, in milliseconds by the server's clock;
+   * `undefined` before one came.
+   */
+  readonly ageMs: number | undefined;
+  /**
+   * Changes which keys are wanted: the newest values of those that are added follow. Takes effect at
+   * the end of this turn; may be called as often as the view moves.
+   *
+   * @throws {Error} If the subscription was made without `keys`, and has every key.
+   */
+  track(add: Iterable<string>, remove?: Iterable<string>): void;
   /** Ends the subscription; nothing is delivered afterwards. Idempotent. */
   unsubscribe(): void;
 }
@@ -89,8 +109,14 @@ export interface SubscriptionHost {
   readonly random: Random;
   /** Sends a command in the session of now; rejects if the transport is lost before the answer. */
   command(
-    command: Omit<Subscribe, "id"> | Omit<Unsubscribe, "id">,
+    command: Omit<Subscribe, "id"> | Omit<Track, "id"> | Omit<Unsubscribe, "id">,
   ): { id: number; reply: Promise<unknown> };
+  /** The server's time, in milliseconds since 1970; `undefined` before it was told. */
+  readonly serverTimeMs: number | undefined;
+  /** Tells the server how old publications are when they come. */
+  reportAge(channel: string, ageMs: number): void;
+  /** Tells the app of an error that nobody waits for. */
+  trouble(error: Error): void;
   /** Forgets a subscription that is over. */
   remove(subscription: ChannelSubscription): void;
 }
@@ -117,6 +143,11 @@ export class ChannelSubscription implements Subscription {
   #asked = 0;
   /** Where a hole was when the server was last asked to fill one. */
   #healedAt = -1;
+  /** The keys that are wanted; `undefined`: all. */
+  readonly #wanted: TrackedKeys | undefined;
+  /** Values that have overtaken the confirmation, the newest of each key. */
+  readonly #early = new Map<string, Publication>();
+  readonly #age = new AgeMeter();
   #backoff: Backoff | undefined;
   readonly #retry: Timer;
 
@@ -126,6 +157,7 @@ export class ChannelSubscription implements Subscription {
     this.#host = host;
     this.#retry = new Timer(host.clock);
     this.#position = options.position;
+    this.#wanted = options.keys && new TrackedKeys(options.keys);
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
@@ -136,6 +168,17 @@ export class ChannelSubscription implements Subscription {
 
   get position(): Position | undefined {
     return this.#position;
+  }
+
+  get ageMs(): number | undefined {
+    return this.#age.smoothedMs;
+  }
+
+  track(add: Iterable<string>, remove: Iterable<string> = []): void {
+    if (this.#wanted === undefined) {
+      throw new Error(`The subscription was made without keys, and has every one: ${this.channel}`);
+    }
+    if (this.#wanted.change(add, remove)) queueMicrotask(() => this.#track());
   }
 
   /** Where a resumed session is to go on; `undefined` if the session does not know it. */
@@ -161,6 +204,7 @@ export class ChannelSubscription implements Subscription {
     this.#live = false;
     this.#commandId = 0;
     this.#asked++;
+    this.#early.clear();
     this.#retry.stop();
   }
 
@@ -181,12 +225,17 @@ export class ChannelSubscription implements Subscription {
     this.#resolveReady();
     call(this.#options.onSubscribed, { delivery, position });
     if (held !== undefined && !recovered) this.#gap(held, position);
+    const early = [...this.#early.values()];
+    this.#early.clear();
+    for (const publication of early) this.publication(publication);
+    this.#track();
   }
 
   /** Takes a publication, in whatever order and however often it comes. */
   publication(publication: Publication): void {
-    if (!this.#live) return;
+    if (!this.#live) return this.#hold(publication);
     const { epoch, offset } = this.#position!;
+    if (publication.offset > offset) this.#measure(publication.time);
     if (this.#delivery === "latest") {
       if (!this.#keys.accept(publication.key ?? "", publication.offset)) return;
       if (publication.offset > offset) this.#position = { epoch, offset: publication.offset };
@@ -226,6 +275,39 @@ export class ChannelSubscription implements Subscription {
     call(this.#options.onUnsubscribed, { code: info.code, reason: info.reason });
   }
 
+  /** A datagram may overtake the confirmation, and its value is not sent again. */
+  #hold(publication: Publication): void {
+    const { key, offset } = publication;
+    if (key === undefined || this.#over || this.#early.size >= MAX_EARLY) return;
+    if (offset > (this.#early.get(key)?.offset ?? 0)) this.#early.set(key, publication);
+  }
+
+  /** Only of what is new: what is replayed is as old as it is. */
+  #measure(time: number): void {
+    const { serverTimeMs } = this.#host;
+    if (serverTimeMs === undefined) return;
+    const ageMs = this.#age.add(serverTimeMs - time, this.#host.clock.now());
+    if (ageMs !== undefined && this.#delivery === "latest") {
+      this.#host.reportAge(this.channel, ageMs);
+    }
+  }
+
+  /** Tells the server which keys are wanted by now, if it can be told. */
+  #track(): void {
+    if (!this.#live || this.#over) return;
+    const changes = this.#wanted?.take();
+    if (changes === undefined) return;
+    // What a forgotten key had is no measure for what comes of one that is wanted again.
+    this.#keys.replay();
+    this.#host.command({ type: "track", channel: this.channel, ...changes }).reply.catch(
+      (error) => {
+        // With the transport gone, the next one is told.
+        if (error instanceof OutcomeUnknownError) this.#wanted!.restore(changes);
+        else if (!this.#over) this.#host.trouble(error);
+      },
+    );
+  }
+
   get #asks(): boolean {
     return typeof this.#options.token === "function";
   }
@@ -241,11 +323,13 @@ export class ChannelSubscription implements Subscription {
   }
 
   #send(token: string | undefined): void {
+    const keys = this.#wanted && { keys: this.#wanted.all() };
     const position = this.#position === undefined ? undefined : { position: this.#position };
     const { id, reply } = this.#host.command({
       type: "subscribe",
       channel: this.channel,
       ...(token !== undefined && { token }),
+      ...keys,
       ...position,
     });
     this.#commandId = id;
@@ -318,6 +402,9 @@ export class ChannelSubscription implements Subscription {
     this.#host.remove(this);
   }
 }
+
+/** As many keys as a server's channel has by default. */
+const MAX_EARLY = 10_000;
 
 /** A member with its info as a value. */
 export function memberOf({ session, info }: Member): PresentMember {

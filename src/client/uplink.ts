@@ -127,6 +127,11 @@ export class Uplink implements LinkOwner {
     return this.#link?.watch.rttMs;
   }
 
+  /** The server's time, in milliseconds since 1970, once it was told. */
+  get serverTimeMs(): number | undefined {
+    return this.#link?.watch.serverTime.at(this.#environment.clock.now());
+  }
+
   /** Opens a link and moves the session to it; with `better` only over one preferred to that. */
   connect(better?: TransportKind): void {
     this.#attempt?.abort();
@@ -202,7 +207,7 @@ export class Uplink implements LinkOwner {
       case "ping":
         return link.send({ type: "pong", id: message.id });
       case "pong":
-        return link.pong(message.id);
+        return link.pong(message);
       case "drain":
         this.#announced = true;
         return this.#events.emit("drain", { delayMs: message.delayMs });

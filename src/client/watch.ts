@@ -2,6 +2,7 @@ import type { Clock } from "../policy/clock.ts";
 import type { Random } from "../policy/random.ts";
 import { RttEstimator } from "../policy/rtt.ts";
 import type { Connected } from "../protocol/message.ts";
+import { ServerTime } from "./server_time.ts";
 import { Timer } from "./timer.ts";
 
 /** What a {@linkcode Watch} does over its link. */
@@ -24,6 +25,8 @@ export interface WatchedServer {
 export class Watch {
   /** The round-trip times so far. */
   readonly rtt = new RttEstimator();
+  /** The server's clock, as far as it is known. */
+  readonly serverTime = new ServerTime();
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #server: WatchedServer;
@@ -85,10 +88,16 @@ export class Watch {
     this.#server.ping(this.#pingId);
   }
 
-  /** Takes the answer to a ping, and says whether it has measured: the newest does, once. */
-  pong(id: number): boolean {
+  /**
+   * Takes the answer to a ping, with the server's time, and says whether it has measured: the newest
+   * does, once.
+   */
+  pong(id: number, serverMs?: number): boolean {
     if (id !== this.#pingId || this.#pingSentMs === undefined) return false;
-    this.rtt.sample(this.#clock.now() - this.#pingSentMs);
+    const nowMs = this.#clock.now();
+    const rttMs = nowMs - this.#pingSentMs;
+    this.rtt.sample(rttMs);
+    if (serverMs !== undefined) this.serverTime.sample(serverMs, rttMs, nowMs);
     this.#pingSentMs = undefined;
     return true;
   }

@@ -28,11 +28,6 @@ interface Cell {
   readonly g: readonly (readonly [number, number])[];
 }
 
-/** Where the SDK has interest sets. */
-interface Tracking extends Subscription {
-  track?(add: Iterable<string>, remove?: Iterable<string>): void;
-}
-
 type ShipView = ReturnType<typeof shipOf>;
 
 /** One bot: looks at the cells around it, and says which buttons it holds when that changes. */
@@ -108,7 +103,7 @@ export class Bot {
     if (add.length + remove.length === 0) return;
     this.#tracked = wanted;
     for (const key of remove) this.#cells.delete(key);
-    (this.#world as Tracking).track?.(add, remove);
+    this.#world!.track(add, remove);
   }
 
   *#others(): Iterable<ShipView> {

@@ -4,6 +4,7 @@ import { Backoff } from "../policy/jitter.ts";
 import type { Random } from "../policy/random.ts";
 import { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { Position, Publication } from "../protocol/message.ts";
+import { Ages } from "./ages.ts";
 import type { Namespace } from "./namespaces.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -37,8 +38,12 @@ export abstract class Channel {
   dropped = 0;
   /** `latest` values that newer ones replaced before they were sent, in count. */
   conflated = 0;
+  /** Those that want every publication. */
   readonly #subscribers: Subscriber[] = [];
+  /** Those that want some keys only; made with the first. */
+  #choosy: Set<Subscriber> | undefined;
   readonly #joining = new Set<Subscriber>();
+  #ages: Ages | undefined;
   readonly #opened: Promise<void>;
   /** Publications that wait for history; `undefined` while the channel is live. */
   #held: Publication[] | undefined = [];
@@ -56,14 +61,25 @@ export abstract class Channel {
     this.#opened.catch(() => {});
   }
 
+  /** How old values were when clients got them, in milliseconds; `undefined` before a report. */
+  get ageMs(): { readonly p50: number; readonly p99: number } | undefined {
+    const ages = this.#ages;
+    return ages && { p50: ages.quantile(0.5), p99: ages.quantile(0.99) };
+  }
+
+  /** Takes a client's report. */
+  noteAge(ageMs: number): void {
+    (this.#ages ??= new Ages()).add(ageMs);
+  }
+
   /** How many are subscribed on this node. */
   get subscribers(): number {
-    return this.#subscribers.length;
+    return this.#subscribers.length + (this.#choosy?.size ?? 0);
   }
 
   /** Whether nobody is subscribed or about to be. */
   get empty(): boolean {
-    return this.#subscribers.length === 0 && this.#joining.size === 0;
+    return this.subscribers === 0 && this.#joining.size === 0;
   }
 
   get position(): Position {
@@ -85,9 +101,16 @@ export abstract class Channel {
     }
   }
 
+  /** Whether it is added, and was not on its way only. */
+  has(subscriber: Subscriber): boolean {
+    return this.#choosy?.has(subscriber) === true ||
+      this.#subscribers[subscriber.slot] === subscriber;
+  }
+
   /** Removes a subscriber, wherever it is on its way. */
   leave(subscriber: Subscriber): void {
     this.#joining.delete(subscriber);
+    if (this.#choosy?.delete(subscriber)) return this.left(subscriber);
     const { slot } = subscriber;
     if (this.#subscribers[slot] !== subscriber) return;
     const last = this.#subscribers.pop()!;
@@ -121,6 +144,13 @@ export abstract class Channel {
 
   /** Tells all subscribers of a join or leave. */
   inform(message: EncodedMessage): void {
+    for (const subscriber of this.#choosy ?? []) {
+      try {
+        subscriber.inform(message);
+      } catch (error) {
+        this.context.onError(error);
+      }
+    }
     for (let at = this.#subscribers.length - 1; at >= 0; at--) {
       try {
         this.#subscribers[at]?.inform(message);
@@ -153,11 +183,15 @@ export abstract class Channel {
   /** Adds a subscriber; before its `begin`, in which it may find itself too slow and leave. */
   protected add(subscriber: Subscriber): void {
     this.#joining.delete(subscriber);
-    subscriber.slot = this.#subscribers.push(subscriber) - 1;
+    if (subscriber.keys === undefined) subscriber.slot = this.#subscribers.push(subscriber) - 1;
+    else (this.#choosy ??= new Set()).add(subscriber);
   }
 
+  /** A subscriber that wants some keys only has left. */
+  protected left(_subscriber: Subscriber): void {}
+
   /**
-   * Hands a message to every subscriber. Backwards, because a subscriber that is too slow leaves
+   * Hands a message to every subscriber that wants all. Backwards, because a subscriber that is too slow leaves
    * on the spot, and the last one takes its place: it has been served already.
    */
   protected deliver(message: EncodedMessage, publication: Publication, settled: boolean): void {
@@ -175,6 +209,13 @@ export abstract class Channel {
   protected gap(position: Position): void {
     this.epoch = position.epoch;
     this.offset = position.offset;
+    for (const subscriber of this.#choosy ?? []) {
+      try {
+        subscriber.gap(position);
+      } catch (error) {
+        this.context.onError(error);
+      }
+    }
     for (let at = this.#subscribers.length - 1; at >= 0; at--) {
       try {
         this.#subscribers[at]?.gap(position);

@@ -29,6 +29,11 @@ export interface ChannelInfo {
   readonly dropped: number;
   /** `latest` values that newer ones replaced before they were sent, in count. */
   readonly conflated: number;
+  /**
+   * How old `latest` values were when clients got them, by the clients' latest reports, in
+   * milliseconds; `undefined` before the first.
+   */
+  readonly ageMs: { readonly p50: number; readonly p99: number } | undefined;
 }
 
 /**
@@ -81,6 +86,11 @@ export class Hub implements BrokerSink, PresenceSink {
     return this.#channels.get(name);
   }
 
+  /** Notes how old a client says that a channel's values were when it got them. */
+  noteAge(name: string, ageMs: number): void {
+    this.#channels.get(name)?.noteAge(ageMs);
+  }
+
   /** Counts publications that a subscriber has dropped. */
   countDropped(name: string, count: number): void {
     this.#dropped += count;
@@ -113,6 +123,21 @@ export class Hub implements BrokerSink, PresenceSink {
     } finally {
       this.#closeIfEmpty(name, channel);
     }
+  }
+
+  /**
+   * Changes which keys a subscriber of a `latest` channel gets: {@linkcode LatestChannel.track}.
+   * While it is being added its keys alone count.
+   */
+  track(
+    name: string,
+    subscriber: Subscriber,
+    add: Iterable<string>,
+    remove: Iterable<string>,
+  ): readonly EncodedMessage[] {
+    const channel = this.#channels.get(name);
+    if (!(channel instanceof LatestChannel) || !channel.has(subscriber)) return [];
+    return channel.track(subscriber, add, remove);
   }
 
   /** Removes a subscriber, also while it is being added; its methods are not called any more. */

@@ -15,6 +15,8 @@ export class LatestChannel extends Channel {
   /** Keys that were published and are not quiet yet, in the order in which they become so. */
   readonly #unsettled = new Map<string, Value>();
   #settleTimer: TimerId | undefined;
+  /** Those that want a key and not all, so that a publication costs nobody else. */
+  readonly #trackers = new Map<string, Set<Subscriber>>();
 
   protected override read(): Promise<HistoryPage> {
     return this.context.broker.latest(this.name, this.namespace.retention);
@@ -57,17 +59,73 @@ export class LatestChannel extends Channel {
     const replay: EncodedMessage[] = [];
     const mayHoldKeys = asked !== undefined && asked.epoch === this.epoch;
     for (const { message, publication } of this.#values.values()) {
+      if (subscriber.keys?.has(publication.key ?? "") === false) continue;
       if (mayHoldKeys || !publication.removed) replay.push(message);
     }
     const recovered = asked === undefined || mayHoldKeys;
     this.add(subscriber);
+    for (const key of subscriber.keys ?? []) this.#track(key, subscriber);
     subscriber.begin({ delivery: "latest", position: this.position, recovered }, replay);
+  }
+
+  /**
+   * Begins and ends the delivery of keys to a subscriber that has {@linkcode Subscriber.keys}, which
+   * have been changed already. Returns the newest value of each key that was added.
+   */
+  track(
+    subscriber: Subscriber,
+    add: Iterable<string>,
+    remove: Iterable<string>,
+  ): readonly EncodedMessage[] {
+    for (const key of remove) this.#untrack(key, subscriber);
+    this.#expire();
+    const values: EncodedMessage[] = [];
+    for (const key of add) {
+      this.#track(key, subscriber);
+      const value = this.#values.get(key);
+      // A removal too: the client may hold the key from before.
+      if (value !== undefined) values.push(value.message);
+    }
+    return values;
+  }
+
+  protected override left(subscriber: Subscriber): void {
+    for (const key of subscriber.keys ?? []) this.#untrack(key, subscriber);
+  }
+
+  /** To those that want all, and to those that want the key. */
+  protected override deliver(
+    message: EncodedMessage,
+    publication: Publication,
+    settled: boolean,
+  ): void {
+    super.deliver(message, publication, settled);
+    const trackers = this.#trackers.get(publication.key ?? "");
+    if (trackers === undefined) return;
+    for (const subscriber of trackers) {
+      try {
+        subscriber.deliver(message, publication, settled);
+      } catch (error) {
+        this.context.onError(error);
+      }
+    }
   }
 
   override close(): void {
     super.close();
     if (this.#settleTimer !== undefined) this.context.clock.clearTimeout(this.#settleTimer);
     this.#unsettled.clear();
+  }
+
+  #track(key: string, subscriber: Subscriber): void {
+    const trackers = this.#trackers.get(key);
+    if (trackers === undefined) this.#trackers.set(key, new Set([subscriber]));
+    else trackers.add(subscriber);
+  }
+
+  #untrack(key: string, subscriber: Subscriber): void {
+    const trackers = this.#trackers.get(key);
+    if (trackers?.delete(subscriber) && trackers.size === 0) this.#trackers.delete(key);
   }
 
   #expire(): void {

@@ -15,6 +15,11 @@ export interface Subscriber {
   /** The hub's own: the place in its channel's list, -1 while it is in none. */
   slot: number;
   /**
+   * The keys of a `latest` channel that it wants; `undefined`: all of them. Only
+   * {@linkcode LatestChannel.track} changes it while the subscriber is in the channel.
+   */
+  readonly keys?: ReadonlySet<string> | undefined;
+  /**
    * Called once, before anything else: from here on every publication after `start.position` is
    * delivered. `replay` is what precedes it: of an `ordered` channel the publications after the
    * position asked for, of a `latest` channel the newest of each key.

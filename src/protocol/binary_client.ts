@@ -70,6 +70,18 @@ class ClientReader extends BinaryReader implements FieldReader<ClientKind> {
     return this.bool() ? this.string() : undefined;
   }
 
+  optionalStrings(): string[] | undefined {
+    return this.bool() ? this.strings() : undefined;
+  }
+
+  strings(): string[] {
+    return this.#list(() => this.string());
+  }
+
+  varints(): number[] {
+    return this.#list(() => this.varint());
+  }
+
   resume(): Resume | undefined {
     if (!this.bool()) return undefined;
     const session = this.string();
@@ -77,6 +89,13 @@ class ClientReader extends BinaryReader implements FieldReader<ClientKind> {
     const positions: ChannelPosition[] = [];
     while (this.more) positions.push({ channel: this.string(), ...this.position() });
     return { session, ticket, positions };
+  }
+
+  /** A varint count, then the items: a count of more than there are ends with the message. */
+  #list<Item>(read: () => Item): Item[] {
+    const items: Item[] = [];
+    for (let left = this.varint(); left > 0; left--) items.push(read());
+    return items;
   }
 }
 
@@ -92,6 +111,21 @@ class ClientWriter extends BinaryWriter implements FieldWriter<ClientKind> {
   optionalString(value: string | undefined): void {
     this.bool(value !== undefined);
     if (value !== undefined) this.string(value);
+  }
+
+  optionalStrings(values: readonly string[] | undefined): void {
+    this.bool(values !== undefined);
+    if (values !== undefined) this.strings(values);
+  }
+
+  strings(values: readonly string[]): void {
+    this.varint(values.length);
+    for (const value of values) this.string(value);
+  }
+
+  varints(values: readonly number[]): void {
+    this.varint(values.length);
+    for (const value of values) this.varint(value);
   }
 
   resume(resume: Resume | undefined): void {

@@ -12,6 +12,9 @@ export type ClientKind =
   | "optionalString"
   | "payload"
   | "trailingPayload"
+  | "optionalStrings"
+  | "strings"
+  | "varints"
   | "position?"
   | "resume";
 
@@ -22,15 +25,19 @@ export const CLIENT_SHAPES = {
     id: "positive",
     channel: "string",
     token: "optionalString",
+    keys: "optionalStrings",
     position: "position?",
   }],
   unsubscribe: [0x03, { id: "positive", channel: "string" }],
+  track: [0x15, { id: "positive", channel: "string", add: "strings", remove: "strings" }],
   publish: [0x04, {}],
   presence: [0x05, { id: "positive", channel: "string" }],
   history: [0x06, { id: "positive", channel: "string", limit: "varint", since: "position?" }],
   rpc: [0x07, { id: "positive", method: "string", data: "trailingPayload" }],
   ping: [0x08, { id: "varint" }],
   pong: [0x09, { id: "varint" }],
+  seen: [0x16, { newest: "varint", missing: "varints" }],
+  age: [0x17, { channel: "string", ageMs: "varint" }],
   leave: [0x0a, {}],
   refresh: [0x1f, { id: "positive", token: "string" }],
 } as const satisfies Shapes<ClientMessage, ClientKind, "publish">;

@@ -61,6 +61,20 @@ export class JsonReader implements FieldReader<JsonKind> {
     return value.map((item) => new JsonReader(`${this.#what}.${name}[]`, item));
   }
 
+  strings(name: string): string[] {
+    const is = (value: unknown) => typeof value === "string";
+    return this.#list(name, "an array of strings", is) as string[];
+  }
+
+  optionalStrings(name: string): string[] | undefined {
+    return this.#has(name) ? this.strings(name) : undefined;
+  }
+
+  varints(name: string): number[] {
+    const is = (value: unknown) => Number.isSafeInteger(value) && value as number >= 0;
+    return this.#list(name, "an array of integers from 0 to 2^53 - 1", is) as number[];
+  }
+
   position(name: string): Position {
     const position = this.object(name);
     return { epoch: position.string("epoch"), offset: position.varint("offset") };
@@ -128,6 +142,11 @@ export class JsonReader implements FieldReader<JsonKind> {
     if (unknown !== undefined) {
       throw new ProtocolError(`${this.#what} has no such field: ${excerpt(unknown)}`);
     }
+  }
+
+  #list(name: string, expected: string, is: (value: unknown) => boolean): unknown[] {
+    const value = this.#take(name);
+    return Array.isArray(value) && value.every(is) ? value : this.#fail(name, expected, value);
   }
 
   #has(name: string): boolean {

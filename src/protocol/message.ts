@@ -80,8 +80,22 @@ export interface Subscribe {
   readonly channel: string;
   /** A JSON Web Token that names the channel, where its namespace asks for one; at most 8 KiB. */
   readonly token?: string;
+  /**
+   * The keys of a `latest` channel that are wanted; without it all are. Others are never sent.
+   */
+  readonly keys?: readonly string[];
   /** Where to go on; without it delivery begins with the next publication. */
   readonly position?: Position;
+}
+
+/** Changes which keys a subscription wants: one that was made with `keys`. */
+export interface Track {
+  readonly type: "track";
+  readonly id: number;
+  readonly channel: string;
+  /** The newest value of each follows. */
+  readonly add: readonly string[];
+  readonly remove: readonly string[];
 }
 
 export interface Unsubscribe {
@@ -143,6 +157,31 @@ export interface Pong {
   readonly id: number;
 }
 
+/**
+ * Which of the latest numbered messages (`Mark`) have come: every number up to `newest`, over the
+ * last {@linkcode MARK_WINDOW}, but those in `missing`. Sent while marks come in, as a datagram.
+ */
+export interface Seen {
+  readonly type: "seen";
+  readonly newest: number;
+  readonly missing: readonly number[];
+}
+
+/** Marks that a `seen` tells of; what is older is neither seen nor missing. */
+export const MARK_WINDOW = 64;
+
+/** How old what has come lately was when it came, in milliseconds: a sample, now and then. */
+export interface Age {
+  readonly type: "age";
+  readonly channel: string;
+  readonly ageMs: number;
+}
+
+/** A server's pong tells its time, in milliseconds since 1970: how old a publication is. */
+export interface ServerPong extends Pong {
+  readonly time?: number;
+}
+
 /** The client leaves for good: its session ends now, not after the resume window. */
 export interface Leave {
   readonly type: "leave";
@@ -152,6 +191,7 @@ export type ClientMessage =
   | Connect
   | Subscribe
   | Unsubscribe
+  | Track
   | Publish
   | PresenceQuery
   | HistoryQuery
@@ -159,6 +199,8 @@ export type ClientMessage =
   | Refresh
   | Ping
   | Pong
+  | Seen
+  | Age
   | Leave;
 
 export interface Connected {
@@ -206,6 +248,13 @@ export interface Unsubscribed {
   readonly channel: string;
   readonly code: number;
   readonly reason: string;
+}
+
+/** The keys were changed; the values of those that were added precede it or follow. */
+export interface Tracked {
+  readonly type: "tracked";
+  readonly id: number;
+  readonly channel: string;
 }
 
 export interface Published {
@@ -272,6 +321,16 @@ export interface PresenceEvent {
   readonly member: Member;
 }
 
+/**
+ * Numbers what it comes with: the rest of a datagram, or what precedes it on the control lane. The
+ * client tells by `Seen` which have come.
+ */
+export interface Mark {
+  readonly type: "mark";
+  /** Rises by one within a transport, from 1. */
+  readonly number: number;
+}
+
 /** This node goes away: the transport is closed with 3000 in `delayMs`; other nodes may be there. */
 export interface Drain {
   readonly type: "drain";
@@ -289,6 +348,7 @@ export type ServerMessage =
   | Connected
   | Subscribed
   | Unsubscribed
+  | Tracked
   | Published
   | Members
   | History
@@ -299,6 +359,7 @@ export type ServerMessage =
   | Gap
   | PresenceEvent
   | Ping
-  | Pong
+  | ServerPong
+  | Mark
   | Drain
   | Close;

@@ -17,7 +17,7 @@ export type ServerKind =
 /** Every message of a server. Each dialect lays out `publication` by itself. */
 export const SERVER_SHAPES = {
   ping: [0x08, { id: "varint" }],
-  pong: [0x09, { id: "varint" }],
+  pong: [0x09, { id: "varint", time: "varint?" }],
   publication: [0x10, {}],
   connected: [0x11, {
     id: "varint",
@@ -39,6 +39,7 @@ export const SERVER_SHAPES = {
     position: "position",
   }],
   unsubscribed: [0x13, { id: "varint", channel: "string", code: "varint", reason: "string" }],
+  tracked: [0x28, { id: "varint", channel: "string" }],
   published: [0x14, { id: "varint", position: "position" }],
   members: [0x15, { id: "varint", channel: "string", members: "members" }],
   history: [0x16, {
@@ -53,6 +54,7 @@ export const SERVER_SHAPES = {
   gap: [0x19, { channel: "string", position: "position", missed: "varint?" }],
   join: [0x1a, { channel: "string", member: "member" }],
   leave: [0x1b, { channel: "string", member: "member" }],
+  mark: [0x29, { number: "varint" }],
   drain: [0x1c, { delayMs: "varint" }],
   refreshed: [0x32, { id: "varint", expiresInMs: "varint?" }],
   close: [0x1d, { code: "varint", reason: "string" }],

@@ -62,6 +62,7 @@ export async function startNode(
     options: options.session,
     access: authenticator ?? NO_ACCESS,
     hooks: options.hooks,
+    now: options.now,
     rpc: options.rpc,
     reconnectSpreadMs: options.reconnectSpreadMs,
     returnsPerSecond: ratePerSecond,

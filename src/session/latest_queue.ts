@@ -1,5 +1,8 @@
+import type { TimerId } from "../policy/clock.ts";
 import type { EncodedMessage } from "../protocol/encoded_message.ts";
+import type { Lane } from "../transport/transport.ts";
 import type { Outbound } from "./outbound.ts";
+import { Pace } from "./pace.ts";
 import type { SubscriptionOwner } from "./subscription.ts";
 
 /**
@@ -12,64 +15,88 @@ export class LatestQueue {
   readonly channel: string;
   readonly #outbound: Outbound;
   readonly #owner: SubscriptionOwner;
-  /** Live values: by datagram if they fit, and then the hub settles them. */
+  /** Live values: by datagram if they fit, and then at risk. */
   readonly #live = new Map<string, EncodedMessage>();
   /** Values that must arrive. */
   readonly #reliable = new Map<string, EncodedMessage>();
-  /** The newest offset that went by datagram: what is after it was never at risk. */
-  #datagramOffset = 0;
-
+  /** The keys whose newest value went by datagram and may be lost, and that datagram's number. */
+  readonly #atRisk = new Map<string, number>();
+  /** Live values must not overtake what the control lane brings until this number has come. */
+  #barrier = 0;
+  /** The stream of the last values that no datagram takes. */
+  #stream: Lane | undefined;
   /** Values that a newer one of their key has replaced since the last flush, in count. */
   #conflated = 0;
+  readonly #pace: Pace;
+  /** Until a client that falls behind is sent the next values. */
+  #timer: TimerId | undefined;
 
-  constructor(channel: string, outbound: Outbound, owner: SubscriptionOwner) {
+  constructor(channel: string, maxAgeMs: number, outbound: Outbound, owner: SubscriptionOwner) {
     this.channel = channel;
     this.#outbound = outbound;
     this.#owner = owner;
+    this.#pace = new Pace(maxAgeMs);
   }
 
   /** Queues a live value; an older one of its key is forgotten. */
   pushLive(key: string, message: EncodedMessage): void {
-    const values = this.#outbound.hasDatagrams ? this.#live : this.#reliable;
+    const datagrams = this.#barrier === 0 && this.#outbound.hasDatagrams;
+    if (datagrams && this.#reliable.delete(key)) this.#conflated++;
+    const values = datagrams ? this.#live : this.#reliable;
     const { size } = values;
     values.set(key, message);
     if (values.size === size) this.#conflated++;
-    if (!this.marked) this.#outbound.markLatest(this);
+    this.#mark();
   }
 
   /** Queues a value that must arrive. */
   pushReliable(key: string, message: EncodedMessage): void {
     this.#reliable.set(key, message);
-    if (!this.marked) this.#outbound.markLatest(this);
+    this.#mark();
   }
 
   /** Sends a value again that may have been lost, now that its key is quiet. */
-  settle(key: string, message: EncodedMessage, offset: number): void {
-    if (this.#live.delete(key) || offset <= this.#datagramOffset) this.pushReliable(key, message);
+  settle(key: string, message: EncodedMessage): void {
+    if (this.#live.delete(key) || this.#atRisk.delete(key)) this.pushReliable(key, message);
+  }
+
+  /** Forgets a key that is not wanted any more. */
+  forget(key: string): void {
+    this.#live.delete(key);
+    this.#reliable.delete(key);
+    this.#atRisk.delete(key);
+  }
+
+  /**
+   * Forgets all values, and sends none by datagram until the client has got the mark of the number
+   * that this returns, on the control lane.
+   */
+  restart(): number {
+    this.clear();
+    return this.#barrier = this.#outbound.datagrams.expectMark(this);
   }
 
   clear(): void {
+    if (this.#timer !== undefined) this.#outbound.wheel.clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#live.clear();
     this.#reliable.clear();
+    this.#atRisk.clear();
   }
 
-  /** Sends the live values as few datagrams; those that do not fit or find no room must arrive. */
+  /** The client has got a mark on the control lane. */
+  reached(number: number): void {
+    if (number === this.#barrier) this.#barrier = 0;
+  }
+
+  /** How old the client says that its values are when they come, in milliseconds. */
+  aged(ageMs: number): void {
+    this.#pace.aged(ageMs);
+  }
+
+  /** Hands the live values over to be sent as few datagrams. */
   flushLive(): void {
-    if (this.#live.size === 0) return;
-    const { transport, encoding } = this.#outbound;
-    let batch: [string, EncodedMessage][] = [];
-    let bytes = 0;
-    for (const entry of this.#live) {
-      const length = entry[1].bytes(encoding).byteLength;
-      if (batch.length > 0 && bytes + length > transport.maxDatagramSize) {
-        this.#sendDatagram(batch);
-        batch = [];
-        bytes = 0;
-      }
-      batch.push(entry);
-      bytes += length;
-    }
-    this.#sendDatagram(batch);
+    for (const [key, message] of this.#live) this.#outbound.datagrams.add(this, key, message);
     this.#live.clear();
   }
 
@@ -87,15 +114,52 @@ export class LatestQueue {
     return true;
   }
 
-  #sendDatagram(batch: readonly [string, EncodedMessage][]): void {
-    if (this.#outbound.transport.sendDatagram(batch.map(([, message]) => message))) {
-      for (const [, { message }] of batch) {
-        if (message.type === "publication" && message.offset > this.#datagramOffset) {
-          this.#datagramOffset = message.offset;
-        }
-      }
-    } else {
-      for (const [key, message] of batch) this.#reliable.set(key, message);
-    }
+  /** A value left in the datagram of this number. */
+  sent(key: string, number: number): void {
+    this.#atRisk.set(key, number);
+    // Where keys never settle, a client that tells nothing would have it grow with every new key.
+    if (this.#atRisk.size > MAX_AT_RISK) this.#atRisk.delete(this.#atRisk.keys().next().value!);
+  }
+
+  /** The datagram of this number has come. */
+  arrived(key: string, number: number): void {
+    if (this.#atRisk.get(key) === number) this.#atRisk.delete(key);
+  }
+
+  /** The datagram of this number is lost: its value goes again, unless a newer one has gone or waits. */
+  lost(key: string, number: number, message: EncodedMessage): void {
+    if (this.#atRisk.get(key) !== number) return;
+    this.#atRisk.delete(key);
+    if (!this.#live.has(key) && !this.#reliable.has(key)) this.pushReliable(key, message);
+  }
+
+  /**
+   * Sends a value that no datagram takes, by a stream of its own: it holds up nothing behind it. As
+   * long as the network has not taken the last one, the newest waits for the control lane.
+   */
+  oversize(key: string, message: EncodedMessage): void {
+    const idle = this.#stream === undefined || this.#stream.bufferedBytes === 0;
+    const stream = idle && !this.#reliable.has(key)
+      ? this.#outbound.transport.openLane()
+      : undefined;
+    if (stream === undefined) return this.pushReliable(key, message);
+    this.#atRisk.delete(key);
+    stream.write([message]);
+    stream.close();
+    this.#stream = stream;
+  }
+
+  #mark(): void {
+    if (this.marked || this.#timer !== undefined) return;
+    if (!this.#pace.slow) return this.#outbound.markLatest(this);
+    const { clock } = this.#outbound.wheel;
+    this.#timer = clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#pace.sent(clock.now());
+      if (!this.marked) this.#outbound.markLatest(this);
+    }, this.#pace.waitMs(clock.now()));
   }
 }
+
+/** Far above the `maxKeys` of any channel that one session can follow. */
+const MAX_AT_RISK = 65_536;

@@ -3,6 +3,7 @@ import { QueueBudget } from "../policy/backpressure.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
 import type { Encoding } from "../protocol/encoded_message.ts";
 import type { Lane, Transport } from "../transport/transport.ts";
+import { DatagramSender } from "./datagram_sender.ts";
 import type { LatestQueue } from "./latest_queue.ts";
 import { LaneQueue } from "./lane_queue.ts";
 import type { SessionContext } from "./session_context.ts";
@@ -39,6 +40,7 @@ export class Outbound implements Corked, StallOwner {
   #markedLanes = NONE;
   /** Queues of `latest` subscriptions that hold something. */
   #markedLatest: LatestQueue[] | undefined;
+  #datagrams: DatagramSender | undefined;
   #ended = false;
 
   constructor(transport: Transport, context: SessionContext, owner: OutboundOwner) {
@@ -54,6 +56,11 @@ export class Outbound implements Corked, StallOwner {
   /** Whether live values of `latest` channels may go by datagram. */
   get hasDatagrams(): boolean {
     return this.transport.maxDatagramSize > 0;
+  }
+
+  /** What sends live values; made with the first. */
+  get datagrams(): DatagramSender {
+    return this.#datagrams ??= new DatagramSender(this.transport);
   }
 
   /** What waits in the lanes' queues, and what the transport has taken and not sent, in bytes. */
@@ -149,6 +156,7 @@ export class Outbound implements Corked, StallOwner {
     if (this.#ended) return;
     if (this.#markedLatest !== undefined) {
       for (const queue of this.#markedLatest) queue.flushLive();
+      this.#datagrams?.flush();
       // Values join the control lane's own messages in one write. More than once only where a
       // transport takes everything at once: one that does not says when it has drained.
       while (this.#flushLatest()) this.control.flush();

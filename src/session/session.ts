@@ -183,6 +183,11 @@ export class Session extends TimerEntry
           this.#answer(message.id, this.#subscriptions.unsubscribe(message));
         }
         return;
+      case "track":
+        if (this.#gate.admit(message.id)) {
+          this.#answer(message.id, this.#subscriptions.track(message));
+        }
+        return;
       case "publish":
         return this.#takePublish(message);
       case "presence":
@@ -200,10 +205,19 @@ export class Session extends TimerEntry
         if (this.#gate.admit(message.id)) this.#answer(message.id, this.#refresh(message));
         return;
       case "ping":
-        if (this.#gate.admit(0)) attachment.send({ type: "pong", id: message.id });
+        if (this.#gate.admit(0)) {
+          const time = Math.round(this.#owner.now());
+          attachment.send({ type: "pong", id: message.id, time });
+        }
         return;
       case "pong":
         return attachment.heartbeat?.pong(message.id);
+      case "seen":
+        if (this.#gate.admit(0)) attachment.outbound.datagrams.seen(message);
+        return;
+      case "age":
+        if (this.#gate.admit(0)) this.#subscriptions.aged(message);
+        return;
       case "leave":
         return this.end(CloseCode.LEFT, "The client left");
       case "connect":

@@ -18,6 +18,8 @@ export interface SessionContext {
   readonly access: Access;
   /** What the app is asked. */
   readonly hooks: Hooks;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   /** What clients may call, by method. */
   readonly rpc: Readonly<Record<string, RpcHandler>>;
   /** Over how long clients spread their return after they lost the node, in milliseconds. */

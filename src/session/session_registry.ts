@@ -41,6 +41,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   readonly options: SessionOptions;
   readonly access: Access;
   readonly hooks: Hooks;
+  readonly now: () => number;
   readonly rpc: Readonly<Record<string, RpcHandler>>;
   readonly onError: (error: unknown) => void;
   readonly commandRate: RateLimit;
@@ -67,6 +68,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.options = options.options;
     this.access = options.access;
     this.hooks = options.hooks;
+    this.now = options.now;
     this.rpc = options.rpc;
     this.#leastSpreadMs = options.reconnectSpreadMs;
     this.#returnsPerSecond = options.returnsPerSecond;

@@ -1,10 +1,12 @@
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type {
+  Age,
   ChannelPosition,
   Member,
   Position,
   ServerMessage,
   Subscribe,
+  Track,
   Unsubscribe,
 } from "../protocol/message.ts";
 import type { Attachment } from "./attachment.ts";
@@ -40,11 +42,20 @@ export class SessionSubscriptions {
   }
 
   async subscribe(message: Subscribe): Promise<undefined> {
-    const { id, channel, position } = message;
+    const { id, channel, position, keys } = message;
     const { hub, options, onError } = this.#context;
     const known = this.get(channel);
     if (known !== undefined) return subscribeAgain(known, id);
-    const { delivery, overflow, presence } = hub.namespaces.of(channel);
+    const { delivery, overflow, presence, maxAgeMs } = hub.namespaces.of(channel);
+    if (keys !== undefined) {
+      if (delivery !== "latest") {
+        throw new CommandError(
+          ErrorCode.BAD_REQUEST,
+          `A subscription to an ordered channel takes no keys: "${channel}"`,
+        );
+      }
+      this.#checkKeys(keys.length);
+    }
     const subscriptions = this.#byChannel ??= new Map();
     if (subscriptions.size >= options.maxSubscriptions) {
       throw new CommandError(
@@ -55,7 +66,7 @@ export class SessionSubscriptions {
       );
     }
     const subscription = delivery === "latest"
-      ? new LatestSubscription(this.#session, channel, id)
+      ? new LatestSubscription(this.#session, channel, id, { keys, maxAgeMs })
       : new OrderedSubscription(this.#session, channel, id, overflow);
     subscriptions.set(channel, subscription);
     try {
@@ -85,6 +96,40 @@ export class SessionSubscriptions {
     this.#drop(subscription);
     if (!subscription.begun) return message;
     subscription.end(message);
+  }
+
+  /** Changes the keys of a subscription that has some. */
+  // Async, so that what it throws is answered.
+  // deno-lint-ignore require-await
+  async track({ id, channel, add, remove }: Track): Promise<ServerMessage> {
+    const subscription = this.get(channel);
+    if (!(subscription instanceof LatestSubscription)) {
+      throw new CommandError(
+        ErrorCode.NOT_FOUND,
+        `There is no subscription to a latest channel: "${channel}"`,
+      );
+    }
+    const { keys } = subscription;
+    if (keys === undefined) {
+      throw new CommandError(
+        ErrorCode.CONFLICT,
+        `The subscription has every key: "${channel}"`,
+      );
+    }
+    const added = add.filter((key) => !keys.has(key));
+    this.#checkKeys(keys.size + added.length);
+    subscription.want(added, remove);
+    const still = added.filter((key) => keys.has(key));
+    subscription.replay(this.#context.hub.track(channel, subscription, still, remove));
+    return { type: "tracked", id, channel };
+  }
+
+  /** Takes the client's word of how old a channel's values were when they came. */
+  aged({ channel, ageMs }: Age): void {
+    const subscription = this.get(channel);
+    if (!(subscription instanceof LatestSubscription)) return;
+    subscription.aged(ageMs);
+    this.#context.hub.noteAge(channel, ageMs);
   }
 
   /** Takes them out of the hub and notes from where they would go on. */
@@ -172,6 +217,15 @@ export class SessionSubscriptions {
   #forget(channel: string): void {
     this.#byChannel?.delete(channel);
     this.#session.rights.forget(channel);
+  }
+
+  #checkKeys(count: number): void {
+    const { maxTrackedKeys } = this.#context.options;
+    if (count <= maxTrackedKeys) return;
+    throw new CommandError(
+      ErrorCode.TOO_MANY,
+      `A subscription has at most ${maxTrackedKeys} keys: ${count}`,
+    );
   }
 
   #has(subscription: Subscription): boolean {

@@ -53,6 +53,11 @@ export abstract class Subscription implements Subscriber {
     this.answerId = commandId;
   }
 
+  /** The keys of a `latest` channel that are wanted; `undefined`: all. */
+  get keys(): ReadonlySet<string> | undefined {
+    return undefined;
+  }
+
   /** Whether its `subscribed` is queued or sent. */
   get begun(): boolean {
     return this.queue !== undefined;

@@ -48,7 +48,7 @@ export abstract class PeerTransport implements Transport {
     return 0;
   }
 
-  sendDatagram(_messages: readonly EncodedMessage[]): boolean {
+  sendDatagram(_messages: readonly EncodedMessage[], _head?: Uint8Array): boolean {
     return false;
   }
 

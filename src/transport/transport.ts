@@ -46,10 +46,11 @@ export interface Transport {
   /** Largest datagram in bytes at this moment; 0 where the kind has none. */
   readonly maxDatagramSize: number;
   /**
-   * Sends the messages as one datagram, which may be lost. False, and nothing sent, if they are
-   * over `maxDatagramSize` or too many datagrams wait already.
+   * Sends the messages as one datagram, which may be lost, with `head` before them: frames of this
+   * peer alone. False, and nothing sent, if they are over `maxDatagramSize` or too many datagrams
+   * wait already.
    */
-  sendDatagram(messages: readonly EncodedMessage[]): boolean;
+  sendDatagram(messages: readonly EncodedMessage[], head?: Uint8Array): boolean;
   /** Sends what was written, then the code and reason, then ends. Only the first call counts. */
   close(code: number, reason: string): void;
 }

@@ -16,7 +16,8 @@ import { TRANSPORT_DEFAULTS, type TransportOptions } from "./transport_options.t
  *
  * - The client opens one bidirectional stream, the control lane.
  * - Every other lane is a unidirectional stream of the server.
- * - A datagram is one or more whole frames. The client's are publications without acknowledgement.
+ * - A datagram is one or more whole frames. The client's are publications without acknowledgement,
+ *   and what it has seen.
  */
 export class WebTransportHandler {
   readonly #options: TransportOptions;
@@ -78,8 +79,8 @@ class WebTransportTransport extends PeerTransport
     return this.receiving ? this.#session.datagrams.maxDatagramSize : 0;
   }
 
-  override sendDatagram(messages: readonly EncodedMessage[]): boolean {
-    return this.receiving && this.#session.datagrams.send(binaryBatch.of(messages));
+  override sendDatagram(messages: readonly EncodedMessage[], head?: Uint8Array): boolean {
+    return this.receiving && this.#session.datagrams.send(binaryBatch.of(messages), head);
   }
 
   onBidirectionalStream({ readable, writable }: Deno.QuicBidirectionalStream): void {
@@ -179,9 +180,9 @@ class WebTransportTransport extends PeerTransport
     try {
       for (let frame = framer.next(); frame !== undefined; frame = framer.next()) {
         const message = decodeClientMessage(frame);
-        if (message.type !== "publish" || message.id !== 0) {
+        if (message.type !== "seen" && (message.type !== "publish" || message.id !== 0)) {
           throw new ProtocolError(
-            `A publish with id 0 was expected in a datagram: ${message.type}`,
+            `A publish with id 0, or seen, was expected in a datagram: ${message.type}`,
           );
         }
         if (this.receiving) this.receive(message);

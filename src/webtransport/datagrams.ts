@@ -62,15 +62,16 @@ export class WebTransportDatagrams {
   }
 
   /**
-   * Sends a payload and copies it: its buffer may be reused. False, and nothing sent, if it is over
+   * Sends a payload, with `head` before it, and copies both: their buffers may be reused. False, and nothing sent, if it is over
    * {@linkcode WebTransportDatagrams.maxDatagramSize}, too many wait already, or the session ended.
    */
-  send(payload: Uint8Array): boolean {
+  send(payload: Uint8Array, head: Uint8Array = NO_HEAD): boolean {
     if (!this.#open || !this.#accepted || this.#outstanding >= this.#maxOutstanding) return false;
-    const start = this.#prefix.length;
+    const start = this.#prefix.length + head.length;
     if (start + payload.length > this.#quic.maxDatagramSize) return false;
     const datagram = new Uint8Array(start + payload.length);
     datagram.set(this.#prefix);
+    datagram.set(head, this.#prefix.length);
     datagram.set(payload, start);
     this.#outstanding++;
     this.#quic.sendDatagram(datagram).then(this.#taken, this.#taken);
@@ -96,3 +97,5 @@ export class WebTransportDatagrams {
     this.#outstanding--;
   };
 }
+
+const NO_HEAD = new Uint8Array(0);

@@ -72,6 +72,7 @@ const sessions = new SessionRegistry({
   options: SESSION_DEFAULTS,
   access: NO_ACCESS,
   hooks: {},
+  now: Date.now,
   rpc: {},
   reconnectSpreadMs: 0,
   returnsPerSecond: Infinity,

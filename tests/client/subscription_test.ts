@@ -29,6 +29,11 @@ class Model {
     const host: SubscriptionHost = {
       clock: new FakeClock(),
       random: seededRandom(1),
+      serverTimeMs: undefined,
+      reportAge: () => {},
+      trouble: (error) => {
+        throw error;
+      },
       remove: () => {},
       command: (command) => {
         if (command.type === "subscribe") {
@@ -160,6 +165,9 @@ Deno.test("whatever order datagrams come in, no key of a latest channel goes bac
       }, {
         clock: new FakeClock(),
         random: seededRandom(1),
+        serverTimeMs: undefined,
+        reportAge: () => {},
+        trouble: () => {},
         remove: () => {},
         command: () => ({ id: 1, reply: new Promise(() => {}) }),
       });

@@ -41,7 +41,9 @@ const CLIENT_MESSAGES: readonly ClientMessage[] = [
   },
   { type: "subscribe", id: 2, channel: "chat:lobby", position },
   { type: "subscribe", id: 2, channel: "chat:lobby", token: "a.b.c", position },
+  { type: "subscribe", id: 2, channel: "pos:1", keys: ["a", "é"], position },
   { type: "unsubscribe", id: 3, channel: "chat:lobby" },
+  { type: "track", id: 3, channel: "pos:1", add: ["a"], remove: ["b", "c"] },
   { type: "publish", id: 4, channel: "chat:lobby", data: text },
   { type: "publish", id: 0, channel: "pos:1", key: "k", data: bytes },
   { type: "presence", id: 5, channel: "chat:lobby" },
@@ -50,6 +52,8 @@ const CLIENT_MESSAGES: readonly ClientMessage[] = [
   { type: "refresh", id: 8, token: "a.b.c" },
   { type: "ping", id: 8 },
   { type: "pong", id: 8 },
+  { type: "seen", newest: 70, missing: [64, 66] },
+  { type: "age", channel: "pos:1", ageMs: 25 },
   { type: "leave" },
 ];
 
@@ -76,6 +80,8 @@ const SERVER_MESSAGES: readonly ServerMessage[] = [
     recovered: true,
   },
   { type: "unsubscribed", id: 0, channel: "chat:lobby", code: 1, reason: "no" },
+  { type: "tracked", id: 3, channel: "pos:1" },
+  { type: "mark", number: 70 },
   { type: "published", id: 4, position },
   { type: "members", id: 5, channel: "chat:lobby", members: [{ session: "s", info: text }] },
   {

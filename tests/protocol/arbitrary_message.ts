@@ -65,9 +65,27 @@ export const clientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
       }),
     }),
   }, { requiredKeys: ["type", "id"] }),
-  fc.record({ type: fc.constant("subscribe" as const), id, channel: text, token: text, position }, {
-    requiredKeys: ["type", "id", "channel"],
+  fc.record({
+    type: fc.constant("subscribe" as const),
+    id,
+    channel: text,
+    token: text,
+    keys: fc.array(text, { maxLength: 5 }),
+    position,
+  }, { requiredKeys: ["type", "id", "channel"] }),
+  fc.record({
+    type: fc.constant("track" as const),
+    id,
+    channel: text,
+    add: fc.array(text, { maxLength: 5 }),
+    remove: fc.array(text, { maxLength: 5 }),
   }),
+  fc.record({
+    type: fc.constant("seen" as const),
+    newest: count,
+    missing: fc.array(count, { maxLength: 5 }),
+  }),
+  fc.record({ type: fc.constant("age" as const), channel: text, ageMs: count }),
   fc.record({ type: fc.constant("unsubscribe" as const), id, channel: text }),
   fc.record({
     type: fc.constant("publish" as const),
@@ -145,6 +163,7 @@ export const serverMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
     code,
     reason: text,
   }),
+  fc.record({ type: fc.constant("tracked" as const), id: count, channel: text }),
   fc.record({ type: fc.constant("published" as const), id, position }),
   fc.record({
     type: fc.constant("members" as const),
@@ -172,7 +191,10 @@ export const serverMessage: fc.Arbitrary<ServerMessage> = fc.oneof(
   }),
   fc.record({ type: fc.constantFrom("join" as const, "leave" as const), channel: text, member }),
   fc.record({ type: fc.constant("ping" as const), id: count }),
-  fc.record({ type: fc.constant("pong" as const), id: count }),
+  fc.record({ type: fc.constant("pong" as const), id: count, time: count }, {
+    requiredKeys: ["type", "id"],
+  }),
+  fc.record({ type: fc.constant("mark" as const), number: count }),
   fc.record({ type: fc.constant("drain" as const), delayMs: count }),
   fc.record({ type: fc.constant("close" as const), code, reason: text }),
 ).map(plain);
@@ -187,6 +209,7 @@ export const CLIENT_TYPES: readonly ClientMessage["type"][] = [
   "connect",
   "subscribe",
   "unsubscribe",
+  "track",
   "publish",
   "presence",
   "history",
@@ -194,6 +217,8 @@ export const CLIENT_TYPES: readonly ClientMessage["type"][] = [
   "refresh",
   "ping",
   "pong",
+  "seen",
+  "age",
   "leave",
 ];
 
@@ -203,6 +228,7 @@ export const SERVER_TYPES: readonly ServerMessage["type"][] = [
   "connected",
   "subscribed",
   "unsubscribed",
+  "tracked",
   "published",
   "members",
   "history",
@@ -214,6 +240,7 @@ export const SERVER_TYPES: readonly ServerMessage["type"][] = [
   "leave",
   "ping",
   "pong",
+  "mark",
   "drain",
   "close",
 ];

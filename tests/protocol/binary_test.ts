@@ -58,13 +58,20 @@ const CLIENT_VECTORS: [ClientMessage, string][] = [
     "12 01 02 01027b7d 00 01 0173 0174 0163 0165 412c",
   ],
   [{ type: "connect", id: 1, token: "t" }, "07 01 01 00 01 0174 00"],
-  [{ type: "subscribe", id: 3, channel: "a:b" }, "07 02 03 03613a62 00"],
-  [{ type: "subscribe", id: 3, channel: "a", token: "t" }, "07 02 03 0161 01 0174"],
+  [{ type: "subscribe", id: 3, channel: "a:b" }, "08 02 03 03613a62 00 00"],
+  [{ type: "subscribe", id: 3, channel: "a", token: "t" }, "08 02 03 0161 01 0174 00"],
   [
     { type: "subscribe", id: 3, channel: "a", position: { epoch: "e", offset: 1 } },
-    "08 02 03 0161 00 0165 01",
+    "09 02 03 0161 00 00 0165 01",
   ],
+  [{ type: "subscribe", id: 3, channel: "a", keys: ["k"] }, "09 02 03 0161 00 01 01 016b"],
   [{ type: "unsubscribe", id: 3, channel: "a" }, "04 03 03 0161"],
+  [
+    { type: "track", id: 3, channel: "a", add: ["k"], remove: [] },
+    "08 15 03 0161 01 016b 00",
+  ],
+  [{ type: "seen", newest: 70, missing: [64] }, "06 16 4046 01 4040"],
+  [{ type: "age", channel: "a", ageMs: 25 }, "04 17 0161 19"],
   [{ type: "publish", id: 0, channel: "a", data: binary(255) }, "07 04 00 0161 00 02 ff"],
   [
     { type: "publish", id: 5, channel: "a", key: "k", removed: true, data: json("") },
@@ -151,7 +158,7 @@ const MALFORMED: [what: string, hex: string, error: RegExp][] = [
   ["an unknown payload format", "07 01 0161 03", /payload format 1 or 2 at byte 5: 3/],
   ["a bool of 2", "01 01 00 02", /flags within 0x01/],
   ["a removal with data", "04 01 0161 03 016b 01 31", /A removal has no data: 1 bytes/],
-  ["half a position", "02 01 0161 00 0165", /needs more at byte 7: 7 bytes in all/],
+  ["half a position", "02 01 0161 00 00 0165", /needs more at byte 8: 8 bytes in all/],
 ];
 
 for (const [what, hex, error] of MALFORMED) {

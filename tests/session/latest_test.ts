@@ -119,3 +119,175 @@ Deno.test("a publish by datagram wants no answer, not even an error", async () =
   assert.deepEqual(node.errors, []);
   await node.close();
 });
+
+/** A client that says what it has seen, as the SDK does. */
+async function acknowledging(node: TestNode, options = {}, keys?: string[]): Promise<TestClient> {
+  const client = new TestClient();
+  client.acknowledges = true;
+  client.connect(node, { maxDatagramSize: 1200, ...options });
+  client.send({
+    type: "subscribe",
+    id: client.nextId(),
+    channel: "cursors:a",
+    ...(keys && { keys }),
+  });
+  await node.turn();
+  client.take();
+  return client;
+}
+
+Deno.test("a value that the client has seen is not sent again when its key is quiet", async () => {
+  const node = await new TestNode().start();
+  const client = await acknowledging(node);
+  for (const key of ["a", "b"]) await node.publish("cursors:a", "1", key);
+  await node.turn();
+  await node.advance(1000);
+  assert.equal(publicationsOn(client, "datagram"), 2);
+  assert.equal(publicationsOn(client, client.transport.control), 0);
+  await node.close();
+});
+
+Deno.test("a value whose datagram is lost goes again as soon as three later ones have come", async () => {
+  const node = await new TestNode().start();
+  const losses = [0, 1, 1, 1, 1];
+  const client = await acknowledging(node, { loss: 0.5, random: () => losses.shift() ?? 1 });
+  await node.publish("cursors:a", "1", "lost");
+  await node.turn();
+  for (const key of ["a", "b"]) {
+    await node.publish("cursors:a", "1", key);
+    await node.turn();
+  }
+  await node.advance(60);
+  assert.equal(client.values.get("cursors:a")!.get("lost"), undefined, "two may have overtaken it");
+  await node.publish("cursors:a", "1", "c");
+  await node.turn();
+  await node.advance(60);
+  assert.equal(client.values.get("cursors:a")!.get("lost")!.value, "1");
+  assert.equal(publicationsOn(client, client.transport.control), 1, "it alone");
+  await node.close();
+});
+
+Deno.test("a busy key costs no retransmission, however many of its values are lost", async () => {
+  const node = await new TestNode().start();
+  const random = seededRandom(5);
+  const client = await acknowledging(node, { loss: 0.2, random });
+  for (let at = 1; at <= 500; at++) {
+    await node.publish("cursors:a", `${at}`, "busy");
+    await node.advance(16);
+  }
+  assert.ok(publicationsOn(client, "datagram") < 450, "some were lost");
+  assert.ok(publicationsOn(client, client.transport.control) <= 1);
+  await node.advance(300);
+  assert.equal(client.values.get("cursors:a")!.get("busy")!.value, "500");
+  await node.close();
+});
+
+Deno.test("keys that go quiet under loss are settled in time, and none goes backwards", async () => {
+  const node = await new TestNode().start();
+  const random = seededRandom(9);
+  const client = await acknowledging(node, { loss: 0.3, random: seededRandom(4) });
+  for (let at = 1; at <= 300; at++) {
+    await node.publish("cursors:a", `${at}`, `k${Math.floor(random() * 40)}`);
+    await node.advance(10);
+  }
+  client.transport.loseLate();
+  await node.advance(250);
+  const values = client.values.get("cursors:a")!;
+  const page = await node.hub.history("cursors:a", { limit: 100 });
+  for (const { key, offset } of page.publications) assert.equal(values.get(key!)!.offset, offset);
+  await node.close();
+});
+
+Deno.test("after a gap values wait for the client to have heard of it", async () => {
+  const node = await new TestNode().start();
+  const client = await acknowledging(node);
+  await node.publish("cursors:a", "old", "k");
+  await node.turn();
+  await node.advance(100);
+  client.transport.stalled = true;
+  node.store.forget("cursors:a");
+  node.hub.interrupted("cursors:a", { epoch: "another", offset: 0 });
+  await node.turn();
+  await node.publish("cursors:a", "new", "k");
+  await node.turn();
+  await node.advance(10);
+  assert.equal(client.values.get("cursors:a")!.get("k")!.value, "old");
+  client.transport.stalled = false;
+  await node.advance(100);
+  assert.equal(client.values.get("cursors:a")!.get("k")!.value, "new");
+  client.take();
+  await node.publish("cursors:a", "newer", "k");
+  await node.turn();
+  assert.equal(publicationsOn(client, "datagram"), 1, "by datagram again");
+  await node.close();
+});
+
+Deno.test("only the keys that are wanted are sent, and the newest value of those that are added", async () => {
+  const node = await new TestNode().start();
+  const client = await acknowledging(node, {}, ["a"]);
+  for (const key of ["a", "b", "c"]) await node.publish("cursors:a", "1", key);
+  await node.advance(1000);
+  const keys = () => [...client.values.get("cursors:a")!.keys()];
+  assert.deepEqual(keys(), ["a"]);
+  client.send({ type: "track", id: 90, channel: "cursors:a", add: ["b"], remove: ["a"] });
+  await node.turn();
+  assert.deepEqual(keys(), ["a", "b"]);
+  assert.ok(client.received.some((message) => message.type === "tracked" && message.id === 90));
+  await node.publish("cursors:a", "2", "a");
+  await node.publish("cursors:a", "2", "b");
+  await node.advance(1000);
+  const values = client.values.get("cursors:a")!;
+  assert.deepEqual([values.get("a")!.value, values.get("b")!.value], ["1", "2"]);
+  client.transport.cut();
+  await node.publish("cursors:a", "3", "b");
+  await node.publish("cursors:a", "3", "c");
+  client.connect(node, { maxDatagramSize: 1200 });
+  await node.turn();
+  assert.equal(values.get("b")!.value, "3", "the keys last as long as the session");
+  assert.equal(values.get("c"), undefined);
+  assert.equal(node.hub.channel("cursors:a")!.subscribers, 1);
+  await node.close();
+});
+
+Deno.test("keys are refused where they are too many, or where there are none", async () => {
+  const node = await new TestNode({ session: { maxTrackedKeys: 2 } }).start();
+  const client = await acknowledging(node, {}, ["a", "b"]);
+  client.send({ type: "track", id: 90, channel: "cursors:a", add: ["c"], remove: ["a"] });
+  client.send({ type: "track", id: 91, channel: "cursors:b", add: ["c"], remove: [] });
+  client.send({ type: "subscribe", id: 92, channel: "cursors:c" });
+  client.send({ type: "track", id: 93, channel: "cursors:c", add: ["c"], remove: [] });
+  client.send({ type: "subscribe", id: 94, channel: "chat:a", keys: ["c"] });
+  client.send({ type: "subscribe", id: 95, channel: "cursors:d", keys: ["1", "2", "3"] });
+  await node.turn();
+  const errors = client.received.flatMap((message) =>
+    message.type === "error" ? [[message.id, message.code]] : []
+  );
+  assert.deepEqual(errors, [[90, 429], [91, 404], [93, 409], [94, 400], [95, 429]]);
+  await node.close();
+});
+
+Deno.test("a client that falls behind gets fewer values, and the newest; then all again", async () => {
+  const node = await new TestNode().start();
+  const client = await acknowledging(node);
+  const publishFor = async (ms: number) => {
+    client.take();
+    for (let at = 0; at < ms; at += 10) {
+      await node.publish("cursors:a", `${node.clock.now()}`, "k");
+      await node.advance(10);
+    }
+    return publicationsOn(client, "datagram");
+  };
+  assert.equal(await publishFor(1000), 100);
+  for (let report = 0; report < 4; report++) {
+    client.send({ type: "age", channel: "cursors:a", ageMs: 900 });
+  }
+  const few = await publishFor(1000);
+  assert.ok(few >= 3 && few <= 6, `${few} a second`);
+  assert.deepEqual(node.hub.channel("cursors:a")!.ageMs, { p50: 900, p99: 900 });
+  for (let report = 0; report < 5; report++) {
+    client.send({ type: "age", channel: "cursors:a", ageMs: 20 });
+  }
+  await publishFor(300);
+  assert.equal(await publishFor(1000), 100);
+  await node.close();
+});

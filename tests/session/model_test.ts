@@ -61,6 +61,7 @@ const OPTIONS: NodeOptions = {
 
 /** A client that does what the SDK does: it wants channels, and asks again for what it lost. */
 class Player extends TestClient {
+  override acknowledges = true;
   readonly wanted = new Set<string>();
   readonly #asked = new Map<string, number>();
 

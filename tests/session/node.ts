@@ -72,6 +72,7 @@ export class TestNode {
       options: { ...SESSION_DEFAULTS, ...options.session },
       access: options.access ?? NO_ACCESS,
       hooks: options.hooks ?? {},
+      now: () => this.clock.now(),
       rpc: options.rpc ?? {},
       reconnectSpreadMs: options.reconnectSpreadMs ?? 5000,
       returnsPerSecond: 500,

@@ -1,3 +1,4 @@
+import { SeenMarks } from "../../src/client/seen_marks.ts";
 import type { CloseInfo } from "../../src/protocol/close_code.ts";
 import type {
   ClientMessage,
@@ -26,7 +27,10 @@ export class TestClient {
   /** Of each `latest` channel, the newest value of each key. */
   readonly values = new Map<string, Map<string, { offset: number; value: string | undefined }>>();
   readonly #epochs = new Map<string, string>();
+  /** Whether it says which datagrams have come, as the SDK does. */
+  acknowledges = false;
   transport!: PairedTransport;
+  #marks: SeenMarks | undefined;
   connected: Connected | undefined;
   /** What it shows when it connects. */
   token: string | undefined;
@@ -55,6 +59,10 @@ export class TestClient {
       closed: (info) => this.closes.push(info),
     }, options);
     this.transport = transport;
+    this.#marks?.stop();
+    this.#marks = new SeenMarks(node.clock, (newest, missing) => {
+      if (this.acknowledges) transport.send({ type: "seen", newest, missing });
+    });
     transport.receiver = node.sessions.accept(transport);
   }
 
@@ -94,6 +102,7 @@ export class TestClient {
   }
 
   message(message: ServerMessage, lane: PairedLane | "datagram"): void {
+    if (message.type === "mark") return this.#marks!.add(message.number);
     this.received.push(message);
     this.lanes.push(lane);
     if (message.type === "connected") this.connected = message;
