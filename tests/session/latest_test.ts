@@ -291,3 +291,24 @@ Deno.test("a client that falls behind gets fewer values, and the newest; then al
   assert.equal(await publishFor(1000), 100);
   await node.close();
 });
+
+Deno.test("a value too large for a datagram goes by a short stream, and waits for no other", async () => {
+  const node = await new TestNode().start();
+  const client = await acknowledging(node, { maxDatagramSize: 100, lanes: 3 });
+  await node.publish("cursors:a", "x".repeat(200), "large");
+  await node.publish("cursors:a", "1", "small");
+  await node.turn();
+  const [stream] = client.transport.opened;
+  assert.equal(publicationsOn(client, stream), 1);
+  assert.equal(stream!.closed, true);
+  assert.equal(publicationsOn(client, "datagram"), 1);
+  client.transport.stalled = true;
+  await node.publish("cursors:a", "y".repeat(200), "large");
+  await node.turn();
+  client.transport.opened.at(-1)!.stalled = true;
+  await node.advance(1000);
+  client.transport.stalled = false;
+  await node.turn();
+  assert.equal(client.values.get("cursors:a")!.get("large")!.value, "y".repeat(200));
+  await node.close();
+});
