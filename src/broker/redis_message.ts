@@ -77,6 +77,7 @@ export function encodeMember(member: Member): Buffer {
   writer.begin(0);
   writer.string(member.session);
   writer.payload(member.info);
+  writer.optionalString(member.user);
   return finish();
 }
 
@@ -85,7 +86,8 @@ export function decodeMember(value: Uint8Array): Member {
   const reader = readFrame(value, NODE_LENGTH);
   const session = reader.string();
   const info = reader.payload();
-  return { session, ...(info !== undefined && { info }) };
+  const user = reader.optionalString();
+  return { session, ...(user !== undefined && { user }), ...(info !== undefined && { info }) };
 }
 
 export function decodePresence(message: Uint8Array): RedisPresenceEvent[] {

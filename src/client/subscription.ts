@@ -28,6 +28,8 @@ import { TrackedKeys } from "./tracked_keys.ts";
 export interface PresentMember {
   /** Its public name, as in `client.session` and `publication.publisher`. */
   readonly session: string;
+  /** Who its client has proved to be; `undefined` if nobody knows. */
+  readonly user: string | undefined;
   /** What it said of itself in `connect(url, { info })`. */
   readonly info: unknown;
 }
@@ -407,6 +409,6 @@ export class ChannelSubscription implements Subscription {
 const MAX_EARLY = 10_000;
 
 /** A member with its info as a value. */
-export function memberOf({ session, info }: Member): PresentMember {
-  return { session, info: info === undefined ? undefined : valueOf(info) };
+export function memberOf({ session, user, info }: Member): PresentMember {
+  return { session, user, info: info === undefined ? undefined : valueOf(info) };
 }

@@ -66,10 +66,6 @@ class ClientReader extends BinaryReader implements FieldReader<ClientKind> {
     return this.more ? this.position() : undefined;
   }
 
-  optionalString(): string | undefined {
-    return this.bool() ? this.string() : undefined;
-  }
-
   optionalStrings(): string[] | undefined {
     return this.bool() ? this.strings() : undefined;
   }
@@ -106,11 +102,6 @@ class ClientWriter extends BinaryWriter implements FieldWriter<ClientKind> {
 
   "position?"(position: Position | undefined): void {
     if (position !== undefined) this.position(position);
-  }
-
-  optionalString(value: string | undefined): void {
-    this.bool(value !== undefined);
-    if (value !== undefined) this.string(value);
   }
 
   optionalStrings(values: readonly string[] | undefined): void {

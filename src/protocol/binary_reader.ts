@@ -69,6 +69,11 @@ export class BinaryReader {
     }
   }
 
+  /** A string that a byte in front says is there. */
+  optionalString(): string | undefined {
+    return this.bool() ? this.string() : undefined;
+  }
+
   position(): Position {
     return { epoch: this.string(), offset: this.varint() };
   }

@@ -62,7 +62,8 @@ class ServerReader extends BinaryReader implements FieldReader<ServerKind> {
   member(): Member {
     const session = this.string();
     const info = this.payload();
-    return info === undefined ? { session } : { session, info };
+    const user = this.optionalString();
+    return { session, ...(user !== undefined && { user }), ...(info !== undefined && { info }) };
   }
 
   members(): Member[] {
@@ -104,6 +105,7 @@ class ServerWriter extends BinaryWriter implements FieldWriter<ServerKind> {
   member(member: Member): void {
     this.string(member.session);
     this.payload(member.info);
+    this.optionalString(member.user);
   }
 
   members(members: readonly Member[]): void {

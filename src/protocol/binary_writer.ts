@@ -62,6 +62,11 @@ export class BinaryWriter {
     this.lengthAndBytes(encoder.encode(value));
   }
 
+  optionalString(value: string | undefined): void {
+    this.bool(value !== undefined);
+    if (value !== undefined) this.string(value);
+  }
+
   position(position: Position): void {
     this.string(position.epoch);
     this.varint(position.offset);

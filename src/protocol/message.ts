@@ -43,6 +43,8 @@ export interface Publication {
 /** One session that is present in a channel. */
 export interface Member {
   readonly session: string;
+  /** Who its client has proved to be. */
+  readonly user?: string;
   /** What the session said of itself when it connected. */
   readonly info?: Payload;
 }

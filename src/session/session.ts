@@ -124,7 +124,8 @@ export class Session extends TimerEntry
   }
 
   get member(): Member {
-    return { session: this.id, ...(this.info !== undefined && { info: this.info }) };
+    const { id: session, user, info } = this;
+    return { session, ...(user !== undefined && { user }), ...(info !== undefined && { info }) };
   }
 
   /** Whether `ticket` proves that a client may continue this session. */

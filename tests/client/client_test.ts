@@ -662,12 +662,12 @@ Deno.test("joins, leaves, members and results come with values, not bytes", asyn
   const presence = client.channel("chat:a").presence();
   const rpc = client.rpc("add", [1, 2]);
   await settle();
-  const members = [{ session: "x", info }, { session: "y" }];
+  const members = [{ session: "x", user: "42", info }, { session: "y" }];
   const { id } = last(server, "presence");
   server.transport.deliver({ type: "members", id, channel: "chat:a", members });
   assert.deepEqual(await presence, [
-    { session: "x", info: "Ada" },
-    { session: "y", info: undefined },
+    { session: "x", user: "42", info: "Ada" },
+    { session: "y", user: undefined, info: undefined },
   ]);
   server.transport.deliver({ type: "result", id: last(server, "rpc").id, data: info });
   assert.equal(await rpc, "Ada");

@@ -97,7 +97,7 @@ const SERVER_MESSAGES: readonly ServerMessage[] = [
   { type: "error", id: 7, code: 2, message: "no" },
   { type: "publication", ...publication },
   { type: "gap", channel: "chat:lobby", position, missed: 3 },
-  { type: "join", channel: "chat:lobby", member: { session: "s", info: bytes } },
+  { type: "join", channel: "chat:lobby", member: { session: "s", user: "u", info: bytes } },
   { type: "drain", delayMs: 1000 },
   { type: "close", code: 3000, reason: "bye" },
 ];

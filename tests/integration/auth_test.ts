@@ -56,6 +56,8 @@ for (const kind of KINDS) {
       assert.deepEqual(await ask(trader, "shut:a"), [403, 403, 403, 403]);
       assert.deepEqual(await ask(trader, "room:a"), [403, 403, 403, 403]);
       await server.publish("shut:a", "the server may");
+      const members = await client(kind, { token: trader }).channel("desk:a").presence();
+      assert.deepEqual(members.map(({ user }) => user).toSorted(), ["42", "7"]);
       assert.deepEqual(log, []);
     });
   });

@@ -31,7 +31,7 @@ const payload: fc.Arbitrary<Payload> = fc.oneof(
 
 const noData: Payload = { format: "json", bytes: new Uint8Array(0) };
 
-const member: fc.Arbitrary<Member> = fc.record({ session: text, info: payload }, {
+const member: fc.Arbitrary<Member> = fc.record({ session: text, user: text, info: payload }, {
   requiredKeys: ["session"],
 });
 

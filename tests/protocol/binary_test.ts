@@ -116,7 +116,11 @@ const SERVER_VECTORS: [ServerMessage, string][] = [
   ],
   [{ type: "gap", channel: "a", position: pos(7) }, "06 19 0161 0165 07"],
   [{ type: "gap", channel: "a", position: pos(7), missed: 2 }, "07 19 0161 0165 07 02"],
-  [{ type: "join", channel: "a", member: { session: "s" } }, "06 1a 0161 0173 00"],
+  [{ type: "join", channel: "a", member: { session: "s" } }, "07 1a 0161 0173 00 00"],
+  [
+    { type: "join", channel: "a", member: { session: "s", user: "u" } },
+    "09 1a 0161 0173 00 01 0175",
+  ],
   [{ type: "close", code: 3001, reason: "x" }, "05 1d 4bb9 0178"],
 ];
 
