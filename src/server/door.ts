@@ -113,6 +113,12 @@ export class Door {
     this.#emptied = undefined;
   }
 
+  /** Why nobody is let in at the moment, whatever the rate; `undefined` while clients are. */
+  get closedBy(): "draining" | "capacity" | undefined {
+    if (this.#shut) return "draining";
+    return this.#options.guard.hasRoom(true) ? undefined : "capacity";
+  }
+
   /** Lets nobody in any more. */
   shut(): void {
     this.#shut = true;

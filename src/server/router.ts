@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import type { RedisState } from "../broker/redis_broker.ts";
 import type { Refused } from "../policy/admission.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
@@ -7,6 +8,7 @@ import { bearerOf, type SseHandler } from "../transport/sse_handler.ts";
 import type { TransportAcceptor } from "../transport/transport.ts";
 import type { WebSocketHandler } from "../transport/websocket.ts";
 import type { Door } from "./door.ts";
+import { liveness, readiness } from "./health.ts";
 import type { OriginGate } from "./origin_gate.ts";
 import { retryAfter } from "./retry_after.ts";
 import { StaticFiles } from "./static_files.ts";
@@ -32,6 +34,8 @@ export interface RouterParts {
   readonly keeps: (session: string, ticket: string) => boolean;
   /** What `/rt/info` tells whoever reached the server as `hostname`. */
   readonly infoFor: (hostname: string) => ServerInfo;
+  /** How Redis is; `undefined` where the node stands alone. */
+  readonly redis: () => RedisState | undefined;
   /** `Alt-Svc` (RFC 7838), sent over TLS: where the same is served over HTTP/3. */
   readonly altSvc: string;
   /** Answers `/api/`; `undefined` where that is the app's own. */
@@ -55,6 +59,13 @@ export function createRouter(parts: RouterParts): Router {
       c.header("alt-svc", parts.altSvc);
     }
   });
+
+  // Who balances asks without an origin, and learns nothing that is secret.
+  app.get("/livez", () => liveness());
+  app.get(
+    "/readyz",
+    () => readiness({ closedBy: parts.door.closedBy, redis: parts.redis() }),
+  );
 
   app.get("/rt/info", (c) => {
     const url = new URL(c.req.url);

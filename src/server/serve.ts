@@ -101,6 +101,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     sse: new SseHandler(transportOptions),
     authenticator: node.authenticator,
     keeps: (session, ticket) => node.sessions.keeps({ session, ticket }),
+    redis: node.redis,
     infoFor,
     altSvc: `h3=":${listeners.port}"; ma=86400`,
     api: resolved.api && createApi(resolved.api, {
