@@ -3,6 +3,11 @@ export class PublishTurns {
   /** When the last publication to each channel will have begun; bounded by `maxPendingCommands`. */
   readonly #last = new Map<string, Promise<void>>();
 
+  /** Whether a publication to the channel has not begun yet. */
+  has(channel: string): boolean {
+    return this.#last.has(channel);
+  }
+
   /**
    * Calls `begin` with what `ready` comes to, once those for the same channel that came before
    * have begun or failed. The app is asked about several at once; what it refuses rejects.

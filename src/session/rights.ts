@@ -94,10 +94,15 @@ export class Rights {
       if (this.#grants === undefined) this.#publishable = channel;
       return publish(message, data);
     }
+    const changed = asks ? this.#askToPublish(message) : this.#change(message);
+    // What the app answers at once need not wait, unless something before it does.
+    if (!(changed instanceof Promise) && !this.#turns?.has(channel)) {
+      return publish(message, changed);
+    }
     this.#turns ??= new PublishTurns();
     return this.#turns.take(
       channel,
-      this.#askToPublish(message),
+      Promise.resolve(changed),
       (changed) => publish(message, changed),
     );
   }
@@ -146,12 +151,18 @@ export class Rights {
   }
 
   async #askToPublish(message: Publish): Promise<Payload> {
-    const { channel, key, removed = false, data } = message;
+    await this.#ask("publish", message.channel);
+    return await this.#change(message);
+  }
+
+  /** What is published of what the client sent, as the app has it. */
+  #change({ channel, key, removed = false, data }: Publish): Payload | Promise<Payload> {
     const { hooks, wheel, options } = this.#context;
-    await this.#ask("publish", channel);
     const session = this.#session;
     const asked = hooks.onPublish?.({ session, channel, key, removed, data });
-    return (await within(wheel, options.hookTimeoutMs, asked))?.data ?? data;
+    if (!(asked instanceof Promise)) return asked?.data ?? data;
+    const answered = within(wheel, options.hookTimeoutMs, asked);
+    return Promise.resolve(answered).then((changes) => changes?.data ?? data);
   }
 
   async #ask(action: Action, channel: string): Promise<void> {

@@ -187,6 +187,26 @@ Deno.test("a slow hook holds up its own session's commands, within their limit, 
   assert.equal(node.clock.pendingTimers, 0);
 });
 
+Deno.test("what the app answers at once does not overtake what it thinks about", async () => {
+  const answered = Promise.withResolvers<void>();
+  const node = await new TestNode({
+    hooks: { onPublish: ({ data }) => textOf(data) === "1" ? answered.promise : undefined },
+  }).start();
+  const client = new TestClient();
+  client.connect(node);
+  client.subscribe("chat:a");
+  await node.turn();
+  for (const value of ["0", "1", "2", "3"]) client.publish("chat:a", value);
+  await node.turn();
+  assert.deepEqual(client.log.get("chat:a"), ["0"]);
+  answered.resolve();
+  await node.turn();
+  client.publish("chat:a", "4");
+  await node.turn();
+  assert.deepEqual(client.log.get("chat:a"), ["0", "1", "2", "3", "4"]);
+  await node.close();
+});
+
 test("a client that leaves a channel while the app is asked is not in it afterwards", {
   onSubscribe: async () => await Promise.resolve(),
 }, async ({ node, connect }) => {
