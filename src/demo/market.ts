@@ -192,7 +192,7 @@ export class Market {
       const order = this.#order(undefined, side, price, this.#size());
       this.#execute(listing, order);
     } else {
-      this.#quote(listing, side, 1 + Math.floor(this.#random() ** 2 * LEVELS));
+      this.#quote(listing, side, 1 + Math.floor(this.#random() * LEVELS));
     }
   }
 
@@ -207,17 +207,18 @@ export class Market {
     this.#changed.add(listing);
   }
 
-  /** The house cancels what is far from the worth, and the oldest of too many. */
+  /** The house cancels what is far from the worth, and one of too many. */
   #withdraw(listing: Listing): void {
     const { book } = listing;
     const reach = tickOf(listing.open) * LEVELS * 1.5;
     for (const side of ["buy", "sell"] as const) {
       const orders = book.orders(side);
       const ofHouse = orders.filter(({ account }) => account === undefined);
-      for (const [at, order] of ofHouse.entries()) {
-        const far = Math.abs(order.price - listing.worth) > reach;
-        if (far || at >= MAX_HOUSE_ORDERS) book.cancel(order);
+      for (const order of ofHouse) {
+        if (Math.abs(order.price - listing.worth) > reach) book.cancel(order);
       }
+      if (ofHouse.length <= MAX_HOUSE_ORDERS) continue;
+      book.cancel(ofHouse[Math.floor(this.#random() * ofHouse.length)]!);
     }
   }
 
@@ -308,7 +309,7 @@ function tickOf(price: number): number {
 /** How much a worth moves in one action: three ticks at most. */
 const VOLATILITY = 0.0006;
 const LEVELS = 10;
-/** On each side: enough for ten full levels. */
+/** On each side, about: enough for ten full levels. */
 const MAX_HOUSE_ORDERS = 24;
 /** A demonstration's worth of visitors; beyond it those without orders are forgotten. */
 const MAX_ACCOUNTS = 5000;

@@ -2,7 +2,7 @@
  * How old what is shown is. The clocks of server and page need not agree: the update that came
  * fastest tells by how much they differ, and that one was under way for half a round trip.
  */
-const WINDOW_MS = 10_000;
+const WINDOW_MS = 60_000;
 const SAMPLES = 240;
 
 export class AgeMeter {
@@ -37,6 +37,11 @@ export class AgeMeter {
     const now = performance.timeOrigin + performance.now();
     const age = now - this.#newestTime - difference + rttMs / 2;
     this.#samples[this.#count++ % SAMPLES] = age;
+  }
+
+  /** The newest sample. */
+  get last() {
+    return this.#count > 0 ? this.#samples[(this.#count - 1) % SAMPLES] : undefined;
   }
 
   /** The share of the last four seconds' frames that showed nothing older: `quantile(0.99)`. */
