@@ -156,12 +156,14 @@ export class Rights {
   }
 
   /** What is published of what the client sent, as the app has it. */
-  #change({ channel, key, removed = false, data }: Publish): Payload | Promise<Payload> {
+  #change(message: Publish): Payload | Promise<Payload> {
+    const { channel, key, removed = false, data } = message;
     const { hooks, wheel, options } = this.#context;
     const session = this.#session;
     const asked = hooks.onPublish?.({ session, channel, key, removed, data });
-    if (!(asked instanceof Promise)) return asked?.data ?? data;
-    const answered = within(wheel, options.hookTimeoutMs, asked);
+    // Whatever can be waited for is: a refusal must not be passed over for whose promise it is in.
+    if (asked === undefined || !("then" in asked)) return asked?.data ?? data;
+    const answered = within(wheel, options.hookTimeoutMs, Promise.resolve(asked));
     return Promise.resolve(answered).then((changes) => changes?.data ?? data);
   }
 
