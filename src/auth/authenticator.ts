@@ -109,7 +109,7 @@ export class Authenticator implements Access {
     ) {
       throw new IdentityError(CloseCode.UNAUTHORIZED, "The token does not hold: it was revoked");
     }
-    return { user: sub, claims, expiresMs: this.#expiryOf(claims) };
+    return { subject: sub, user: sub, claims, expiresMs: this.#expiryOf(claims) };
   }
 
   async #redeem(ticket: string): Promise<Claims> {

@@ -12,6 +12,8 @@ export function issuedMs({ iat }: Claims): number {
 /** Who a client has proved to be. */
 export interface Identity {
   /** The `sub` of its token; `undefined` for one that has not said who it is. */
+  readonly subject: string | undefined;
+  /** The same, or who the app's `onConnect` says that it is. */
   readonly user: string | undefined;
   readonly claims: Claims;
   /** Until when this holds, in milliseconds of the node's clock; `Infinity` for ever. */
@@ -19,7 +21,12 @@ export interface Identity {
 }
 
 /** Whoever has shown no token. */
-export const ANONYMOUS: Identity = { user: undefined, claims: {}, expiresMs: Infinity };
+export const ANONYMOUS: Identity = {
+  subject: undefined,
+  user: undefined,
+  claims: {},
+  expiresMs: Infinity,
+};
 
 /** Reads what clients show of themselves. It judges who they are, not what they may do. */
 export interface Access {

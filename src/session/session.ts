@@ -445,11 +445,12 @@ export class Session extends TimerEntry
 
   async #refresh({ id, token }: Refresh): Promise<ServerMessage> {
     const identity = await this.#owner.access.identify(token);
-    if (identity.user !== this.user) {
+    const { subject, user } = this.rights.identity;
+    if (identity.subject !== subject) {
       throw new CommandError(ErrorCode.FORBIDDEN, "The token is of another user than the session");
     }
     if (!this.#ended) {
-      this.#identify(identity);
+      this.#identify({ ...identity, user });
       this.#subscriptions.recheck();
     }
     return { type: "refreshed", id, ...this.#expiresIn() };

@@ -55,7 +55,12 @@ Deno.test("whoever shows no token is let in where that is said, and as nobody", 
   );
   const open = await openAuthenticator(clock, { anonymous: true });
   const nobody = await open.identify(undefined);
-  assert.deepEqual(nobody, { user: undefined, claims: {}, expiresMs: Infinity });
+  assert.deepEqual(nobody, {
+    subject: undefined,
+    user: undefined,
+    claims: {},
+    expiresMs: Infinity,
+  });
   // A token that does not hold makes nobody of no one.
   await assert.rejects(
     Promise.resolve(open.identify("a.b.c")),

@@ -28,7 +28,12 @@ class TestAccess implements Access {
     await this.gate;
     if (token === "wrong") throw new IdentityError(CloseCode.UNAUTHORIZED, "It does not hold");
     const [user, role, ms = Infinity] = token.split(" ");
-    return { user, claims: role === undefined ? {} : { role }, expiresMs: Number(ms) };
+    return {
+      subject: user,
+      user,
+      claims: role === undefined ? {} : { role },
+      expiresMs: Number(ms),
+    };
   }
 }
 

@@ -49,6 +49,12 @@ test("onConnect says who a client is", {
   await node.turn();
   assert.equal(client.connected!.resumed, true);
   assert.equal(session.user, "ann");
+  // A refresh is of who the token names; the app's word stays.
+  client.take();
+  client.send({ type: "refresh", id: client.nextId(), token: "" });
+  await node.turn();
+  assert.equal(client.take()[0]?.type, "refreshed");
+  assert.equal(session.user, "ann");
 });
 
 for (

@@ -5,6 +5,7 @@ import { checkPattern, matchesChannel } from "../../src/session/channel_pattern.
 import { allows, type PermissionRule } from "../../src/session/permission.ts";
 
 const ann: Identity = {
+  subject: "42",
   user: "42",
   claims: { sub: "42", role: "trader", roles: ["a", "b"], scope: "read write", level: 3, org: "x" },
   expiresMs: Infinity,
