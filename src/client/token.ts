@@ -10,6 +10,8 @@ export class TokenRefresh {
   readonly #timer: Timer;
   readonly #refresh: (token: string) => Promise<{ readonly expiresInMs?: number }>;
   readonly #onError: (error: Error) => void;
+  /** Counts the tokens: only for the newest one is another got. */
+  #turn = 0;
 
   /** `refresh` shows a token to the server. */
   constructor(
@@ -29,19 +31,23 @@ export class TokenRefresh {
     const source = this.#source;
     this.stop();
     if (expiresInMs === undefined || typeof source !== "function") return;
+    const turn = this.#turn;
     const delayMs = Math.max(MIN_DELAY_MS, expiresInMs * SPENT);
     this.#timer.start(delayMs, async () => {
+      let leftMs: number | undefined = expiresInMs - delayMs;
       try {
-        this.holds((await this.#refresh(await source())).expiresInMs);
+        const token = await source();
+        if (turn === this.#turn) leftMs = (await this.#refresh(token)).expiresInMs;
       } catch (error) {
-        this.#onError(error as Error);
         // The last time, the server closes, and whoever comes back asks for a token anyway.
-        if (!this.#timer.running) this.holds(expiresInMs - delayMs);
+        if (turn === this.#turn) this.#onError(error as Error);
       }
+      if (turn === this.#turn) this.holds(leftMs);
     });
   }
 
   stop(): void {
+    this.#turn++;
     this.#timer.stop();
   }
 }
