@@ -1,4 +1,5 @@
 import type { Namespace } from "../hub/namespaces.ts";
+import { EMPTY, type RateLimit } from "../policy/rate_limit.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type { Payload, Publish, Subscribe } from "../protocol/message.ts";
 import type { Identity } from "./access.ts";
@@ -8,6 +9,12 @@ import { PublishTurns } from "./publish_turns.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { SessionInfo } from "./session_info.ts";
 import { TokenExpiry } from "./token_expiry.ts";
+
+/** What rights need of the node. */
+export interface RightsContext extends SessionContext {
+  /** How fast a session may show tokens: reading one costs a hundred times a command. */
+  readonly tokenRate: RateLimit;
+}
 
 /** Whose rights they are. */
 export interface RightsOwner extends SessionInfo {
@@ -21,7 +28,7 @@ export interface RightsOwner extends SessionInfo {
  * is to be read, there is a promise; else the answer is there at once.
  */
 export class Rights {
-  readonly #context: SessionContext;
+  readonly #context: RightsContext;
   readonly #session: RightsOwner;
   #identity: Identity;
   /** The channel that was published to last, if nothing has to be asked: mostly the next as well. */
@@ -29,8 +36,10 @@ export class Rights {
   /** By channel, what its token is good for; bounded by `maxSubscriptions`. */
   #grants: Map<string, TokenExpiry> | undefined;
   #turns: PublishTurns | undefined;
+  /** When the bucket of {@linkcode RightsContext.tokenRate} is full again. */
+  #tokensFullAtMs = 0;
 
-  constructor(context: SessionContext, session: RightsOwner, identity: Identity) {
+  constructor(context: RightsContext, session: RightsOwner, identity: Identity) {
     this.#context = context;
     this.#session = session;
     this.#identity = identity;
@@ -43,6 +52,12 @@ export class Rights {
   set identity(identity: Identity) {
     this.#identity = identity;
     this.#publishable = undefined;
+  }
+
+  /** Who shows `token` in the session. */
+  async identify(token: string): Promise<Identity> {
+    this.#chargeToken();
+    return await this.#context.access.identify(token);
   }
 
   /** Resolves with whether the subscription is told of joins and leaves. */
@@ -137,6 +152,7 @@ export class Rights {
     const { access, hooks, wheel, options } = this.#context;
     const session = this.#session;
     if (token !== undefined) {
+      this.#chargeToken();
       const expiresMs = await access.openChannel(token, channel, this.#identity.user);
       this.forget(channel);
       const grant = new TokenExpiry(wheel, () => session.channelExpired(channel));
@@ -170,6 +186,14 @@ export class Rights {
   async #ask(action: Action, channel: string): Promise<void> {
     const permission = this.#namespaceOf(channel).permissions[action];
     if (!await this.#decide(action, permission, channel)) throw refused(action, channel);
+  }
+
+  #chargeToken(): void {
+    const fullAtMs = this.#context.tokenRate.take(this.#tokensFullAtMs);
+    if (fullAtMs === EMPTY) {
+      throw new CommandError(ErrorCode.TOO_MANY, "Tokens come faster than they are read: too many");
+    }
+    this.#tokensFullAtMs = fullAtMs;
   }
 
   #decide(

@@ -22,16 +22,15 @@ import type { Claims, Identity } from "./access.ts";
 import { CommandGate, type CommandGateOwner, type CommandSender } from "./command_gate.ts";
 import type { Outbound } from "./outbound.ts";
 import { PublishAnswers } from "./publish_answers.ts";
-import { Rights, type RightsOwner } from "./rights.ts";
+import { Rights, type RightsContext, type RightsOwner } from "./rights.ts";
 import { createSecret, equalSecrets } from "./secret.ts";
-import type { SessionContext } from "./session_context.ts";
 import type { SessionInfo } from "./session_info.ts";
 import type { SlowSession } from "./slow_session.ts";
 import { SessionSubscriptions, type SubscribingSession } from "./session_subscriptions.ts";
 import { TokenExpiry } from "./token_expiry.ts";
 
 /** Who keeps the sessions. */
-export interface SessionOwner extends SessionContext, CommandGateOwner {
+export interface SessionOwner extends RightsContext, CommandGateOwner {
   /** The session waits for its client. */
   sessionDetached(session: Session): void;
   sessionEnded(session: Session): void;
@@ -444,7 +443,7 @@ export class Session extends TimerEntry
   }
 
   async #refresh({ id, token }: Refresh): Promise<ServerMessage> {
-    const identity = await this.#owner.access.identify(token);
+    const identity = await this.rights.identify(token);
     const { subject, user } = this.rights.identity;
     if (identity.subject !== subject) {
       throw new CommandError(ErrorCode.FORBIDDEN, "The token is of another user than the session");

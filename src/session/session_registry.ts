@@ -46,6 +46,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   readonly onError: (error: unknown) => void;
   readonly commandRate: RateLimit;
   readonly refusalRate: RateLimit;
+  readonly tokenRate: RateLimit;
   readonly #leastSpreadMs: number;
   readonly #returnsPerSecond: number;
   readonly #onSlow: ((slow: SlowSession) => void) | undefined;
@@ -77,6 +78,10 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     const { clock } = options.wheel;
     this.commandRate = new RateLimit({ ratePerSecond, burst }, clock);
     this.refusalRate = new RateLimit({ ratePerSecond, burst: burst * FLOOD_BURSTS }, clock);
+    this.tokenRate = new RateLimit({
+      ratePerSecond: TOKENS_PER_SECOND,
+      burst: options.options.maxSubscriptions + TOKENS_PER_SECOND,
+    }, clock);
     this.#onSlow = options.onSlow;
     this.#admission = options.admission;
     this.#random = options.random;
@@ -326,6 +331,12 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     if (this.#attachments.size === 0) this.#drained?.resolve();
   }
 }
+
+/**
+ * A client shows one for each of its channels when it comes back, and after that one in a while; a
+ * signature of RSA takes 0.1 ms to verify.
+ */
+const TOKENS_PER_SECOND = 5;
 
 /** A client that is let in. */
 interface Visitor {

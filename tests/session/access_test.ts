@@ -235,6 +235,25 @@ test("a refresh puts off the end, for the same user alone", {}, async (scene) =>
   assert.equal(client.closes[0]?.code, CloseCode.TOKEN_EXPIRED);
 });
 
+test("who shows tokens without end has them read no faster than 5 a second", {
+  session: { maxSubscriptions: 5 },
+}, async ({ node, connect }) => {
+  const client = await connect("ann");
+  const read = async () => {
+    client.take();
+    for (let at = 0; at < 20; at++) {
+      client.send({ type: "refresh", id: client.nextId(), token: "wrong" });
+    }
+    await node.turn();
+    const codes = client.take().map((m) => m.type === "error" && m.code);
+    return codes.filter((code) => code === ErrorCode.UNAUTHORIZED).length;
+  };
+  assert.equal(await read(), 10);
+  await node.advance(1000);
+  assert.equal(await read(), 5);
+  assert.deepEqual(client.closes, []);
+});
+
 test("a refresh that takes a right away ends what it was for", {
   namespaces: { desk: rule({ subscribe: { claim: { role: "trader" } } }) },
 }, async ({ node, connect }) => {
