@@ -59,9 +59,8 @@ export class Bot {
     const { ship } = await this.client.rpc<{ ship: number }>("arena.join", this.#name);
     this.#shipId = ship;
     this.#tracked = new Set([`@${ship}`]);
-    const interest = { keys: this.#tracked };
     this.#world = this.client.channel("arena:1").subscribe({
-      ...interest,
+      keys: this.#tracked,
       onPublication: ({ key, data, removed }) => this.#see(key!, data, removed),
     });
     await this.#world.ready;
@@ -89,7 +88,7 @@ export class Bot {
       if (key === `@${this.#shipId}`) this.#own = shipOf(data as number[]);
       return;
     }
-    // A server that knows of no interest sends everything.
+    // What was under way when the view moved on.
     if (!this.#tracked.has(key)) return;
     const cell = data as Cell;
     this.#cells.set(key, cell);

@@ -23,6 +23,7 @@ export class Pane {
   #world = new World();
   #ages = new AgeMeter();
   #link;
+  #weather;
   #subscription;
   /** The keys that this pane wants to hear of. */
   #keys = new Set();
@@ -38,6 +39,7 @@ export class Pane {
   constructor(element, { transport, inputs, weather }) {
     this.#element = element;
     this.#canvas = element.querySelector("canvas.view");
+    this.#weather = weather;
     this.#link = new EmulatedLink(weather);
     this.prediction = new Prediction(inputs);
     const chosen = element.querySelector("select");
@@ -60,7 +62,7 @@ export class Pane {
     this.prediction.ship = undefined;
     this.#keys.delete(before);
     this.#keys.add(now);
-    if (this.#subscription) return void this.#subscription.track?.([now], [before]);
+    if (this.#subscription) return void this.#subscription.track([now], [before]);
     this.#subscription = this.client.channel("arena:1").subscribe({
       keys: this.#keys,
       onPublication: (publication) => this.#receive(publication),
@@ -103,14 +105,15 @@ export class Pane {
     const [middle, worst] = [this.#ages.quantile(0.5), this.#ages.quantile(0.99)];
     const ms = (value) => value === undefined ? "–" : `${Math.round(value)} ms`;
     figure("transport", NAMES[client.transport] ?? client.state);
-    figure("rtt", ms(client.rttMs));
+    const { roundTripMs } = this.#weather;
+    figure("rtt", ms(client.rttMs) + (roundTripMs > 0 ? ` + ${roundTripMs} ms` : ""));
     figure("loss", this.#loss === undefined ? "–" : `${(this.#loss * 100).toFixed(1)} %`);
     figure("age", middle === undefined ? "–" : `${ms(middle)} · ${ms(worst)}`);
     this.#ages.draw(this.#element.querySelector("canvas.ages"), colors.accent, CHART_MS);
   }
 
   #receive({ key, data, removed, time }) {
-    // A server that knows of no interest sends everything.
+    // What was under way when the view moved on.
     if (!this.#keys.has(key)) return;
     this.#ages.arrived(time);
     const apply = () => this.#apply(key, data, removed, time);
@@ -149,7 +152,7 @@ export class Pane {
     if (add.length + remove.length === 0) return;
     this.#keys = wanted;
     for (const key of remove) this.#world.forget(key);
-    this.#subscription.track?.(add, remove);
+    this.#subscription.track(add, remove);
   }
 }
 

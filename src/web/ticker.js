@@ -34,10 +34,9 @@ const watchlist = new Watchlist(element("watchlist"), { onSelect: select, onView
 const quotes = client.channel("quotes:1").subscribe({
   keys: wanted,
   onPublication({ key, data, removed, time }) {
-    // A server that knows of no interest sends everything; an empty list learns its symbols so.
-    if (removed || (!wanted.has(key) && watchlist.quote(key))) return;
+    // What was under way when the view moved on.
+    if (removed || !wanted.has(key)) return;
     watchlist.take(key, data);
-    if (!wanted.has(key)) return;
     ages.arrived(time);
     ages.shown(time);
     slow.count(key, data.n);
@@ -52,7 +51,7 @@ function look(add, remove) {
     wanted.delete(symbol);
     slow.forget(symbol);
   }
-  quotes.track?.(add, left);
+  quotes.track(add, left);
 }
 
 // --- the chosen symbol --------------------------------------------------------------------------
@@ -76,18 +75,19 @@ function select(symbol) {
   book.clear();
   booked.clear();
   booked.add(symbol);
-  books.track?.([symbol], before ? [before] : []);
+  books.track([symbol], before ? [before] : []);
   look([symbol], before && !watchlist.visible.has(before) ? [before] : []);
-  // Where no interest sets are, the present values have gone by already.
-  client.channel("book:1").history({ limit: 1000 }).then(({ publications }) => {
-    const present = publications.find(({ key }) => key === selected);
-    if (present) book.take(present.data);
-  }).catch(note);
 }
 
-client.ready.then(() => client.rpc("market.symbols")).then(({ symbols }) => {
-  watchlist.open(symbols);
-}).catch(note);
+/** The market of the server says its symbols; a feed from outside has those that it has quoted. */
+async function findSymbols() {
+  const { symbols } = await client.rpc("market.symbols");
+  if (symbols.length > 0) return watchlist.open(symbols);
+  const { publications } = await client.channel("quotes:1").history({ limit: 1000 });
+  watchlist.open(publications.map(({ key }) => key));
+  if (publications.length === 0) setTimeout(() => findSymbols().catch(note), 2000);
+}
+findSymbols().catch(note);
 
 // --- trades: ordered ----------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 /** The order book of the chosen symbol: `book:1`, one key a symbol, the newest is all that counts. */
 import { part, priceText } from "/ticker_format.js";
 
-const LEVELS = 8;
+const LEVELS = 7;
 
 export class Book {
   #asks;

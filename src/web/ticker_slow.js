@@ -1,11 +1,11 @@
 /**
- * The switch that makes this page a slow reader, emulated where it reads: no more than fifty datagrams
+ * The switch that makes this page a slow reader, emulated where it reads: no more than five datagrams
  * a second. Quotes come by datagrams, of which the browser keeps the newest; orders and trades have
  * streams of their own, which this does not touch. On WebSocket and SSE all share one stream, so
  * there is nothing that could be read slowly by itself.
  */
 
-const PAUSE_MS = 20;
+const PAUSE_MS = 200;
 
 export class SlowReader {
   on = false;

@@ -14,9 +14,6 @@ export class Watchlist {
   #onSelect;
   #onView;
   #observer;
-  /** Whether the order of the rows is known: quotes may come before it. */
-  #open = false;
-
   /**
    * @param {HTMLElement} list
    * @param {{ onSelect: (symbol: string) => void,
@@ -45,11 +42,10 @@ export class Watchlist {
     return this.#visible;
   }
 
-  /** Makes the rows: these symbols first, then those of which quotes have come, or will come. */
+  /** Makes the rows of these symbols, and chooses the first. */
   open(symbols) {
-    this.#open = true;
     for (const symbol of symbols) this.#addRow(symbol);
-    for (const symbol of this.#quotes.keys()) this.#addRow(symbol);
+    if (symbols.length > 0) this.select(symbols[0]);
   }
 
   select(symbol) {
@@ -65,7 +61,6 @@ export class Watchlist {
   /** Takes the newest quote of a symbol. */
   take(symbol, quote) {
     this.#quotes.set(symbol, quote);
-    if (this.#open) this.#addRow(symbol);
     this.#dirty.add(symbol);
   }
 
@@ -75,7 +70,6 @@ export class Watchlist {
 
   /** Draws what has changed. */
   draw() {
-    if (!this.#open) return;
     for (const symbol of this.#dirty) {
       const quote = this.#quotes.get(symbol);
       const { row, last, change, shown } = this.#rows.get(symbol);
@@ -89,7 +83,6 @@ export class Watchlist {
   }
 
   #addRow(symbol) {
-    if (this.#rows.has(symbol)) return;
     const row = part("div", "row", "");
     row.dataset.symbol = symbol;
     row.id = `row-${symbol}`;
@@ -101,7 +94,6 @@ export class Watchlist {
     this.#rows.set(symbol, { row, last, change, shown: undefined });
     this.#list.append(row);
     this.#observer.observe(row);
-    if (this.#rows.size === 1) this.select(symbol);
   }
 
   #look(entries) {
