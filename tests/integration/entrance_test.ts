@@ -231,7 +231,10 @@ Deno.test("an unknown path below /rt/ names those that there are", async () => {
   await withServer({}, async ({ server }) => {
     const { status, text } = await ask(server, "/rt/socket");
     assert.equal(status, 404);
-    assert.match(text, /\/rt\/info, \/rt\/ws, \/rt\/sse, POST \/rt\/send or WebTransport \/rt\/wt/);
+    assert.match(
+      text,
+      /\/rt\/info, \/rt\/ws, \/rt\/sse, POST \/rt\/send, POST \/rt\/ticket or WebTransport \/rt\/wt/,
+    );
   });
 });
 
