@@ -8,7 +8,13 @@
 
 import { parseArgs } from "node:util";
 import { createDemo, type Demo } from "./src/demo/demo.ts";
-import { OPEN, serve, type ServerOptions, type SlipstreamServer } from "./src/mod.ts";
+import {
+  OPEN,
+  type Permissions,
+  serve,
+  type ServerOptions,
+  type SlipstreamServer,
+} from "./src/mod.ts";
 import { systemClock } from "./src/policy/clock.ts";
 import { systemRandom } from "./src/policy/random.ts";
 
@@ -162,7 +168,11 @@ function toPort(option: string, text: string): number {
   return Number(text);
 }
 
-function greeting(server: SlipstreamServer, { tls }: ServerOptions): string {
+function greeting(server: SlipstreamServer, { tls, namespaces = {} }: ServerOptions): string {
+  const channels = (kept: (permissions: Partial<Permissions>) => boolean) =>
+    Object.entries(namespaces).filter(([, { permissions = {} }]) => kept(permissions))
+      .map(([name]) => `${name}:*`).join(", ");
+  const readOnly = channels(({ publish, subscribe }) => publish !== true && subscribe === true);
   const lines = [
     "Slipstream listens",
     ...(server.developmentUrl ? [`  pages         ${server.developmentUrl}`] : []),
@@ -172,8 +182,9 @@ function greeting(server: SlipstreamServer, { tls }: ServerOptions): string {
       tls && "certFile" in tls ? tls.certFile : "for development, in certs/, renewed by itself"
     }`,
     `  carries       ${describeCapacity(server.capacity)}`,
-    "  OPEN          everyone who reaches it may read and write the channels " +
-    `${Object.keys(NAMESPACES).map((name) => `${name}:*`).join(", ")}`,
+    "  OPEN          everyone who reaches it may write the channels " +
+    channels(({ publish }) => publish === true) +
+    (readOnly && `, and read ${readOnly}`),
   ];
   return `${lines.join("\n")}\n`;
 }

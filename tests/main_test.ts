@@ -70,6 +70,28 @@ for (
   });
 }
 
+Deno.test("the greeting says what is open to everyone, and --no-demo leaves the games out", async () => {
+  await withTempFolder(async (folder) => {
+    const openings = [[], ["--no-demo"], ["--fed"]].map(async (args) => {
+      await using process = start(folder, ["--port", "0", "--development-port", "0", ...args]);
+      let text = "";
+      for await (const part of process.stdout.pipeThrough(new TextDecoderStream())) {
+        text += part;
+        const found = /OPEN.*\n/.exec(text);
+        if (found) return found[0];
+      }
+      throw new Error(`The server said: ${text}`);
+    });
+    const [demo, without, fed] = await Promise.all(openings);
+    assert.match(
+      demo!,
+      /write the channels chat:\*, pointers:\*, arena-in:\*, and read .*quotes:\*/,
+    );
+    assert.match(without!, /write the channels chat:\*, pointers:\*\n/);
+    assert.match(fed!, /write the channels .*quotes:\*.*, and read/);
+  });
+});
+
 Deno.test("a server that cannot start ends with 1 and says why", async () => {
   await withTempFolder(async (folder) => {
     const missing = await run(folder, "--cert", "chain.pem", "--key", "key.pem", "--open-to-all");
@@ -108,7 +130,7 @@ Deno.test("the server says where it listens, serves, and ends with 0 after SIGTE
     assert.match(out, /^ {2}HTTPS +https:\/\/localhost:\d+ {2}\(HTTP\/3, WebSocket, SSE\)$/m);
     assert.match(out, /^ {2}WebTransport +https:\/\/.*\/rt\/wt$/m);
     assert.match(out, /^ {2}carries +\d+ WebTransport, \d+ WebSocket or \d+ SSE sessions \(.*\)$/m);
-    assert.match(out, /^ {2}OPEN +everyone .* chat:\*, pointers:\*$/m);
+    assert.match(out, /^ {2}OPEN +everyone .* chat:\*, pointers:\*/m);
     if (Deno.build.os === "linux") assert.doesNotMatch(out, /unknown/);
     const page = await fetch(pages!);
     assert.match(await page.text(), /<title>Slipstream<\/title>/);

@@ -19,6 +19,8 @@ import { Pulse } from "./pulse.ts";
 export interface Feed {
   /** Ends the market and its client. */
   readonly stop: () => void;
+  /** Resolves when the client is closed. */
+  readonly stopped: Promise<unknown>;
 }
 
 /** Starts a market and publishes all that it does; resolves once the server takes it. */
@@ -37,7 +39,13 @@ export async function startFeed(url: string, seed: number): Promise<Feed> {
   // Acknowledged, so that a server that takes no feed says so.
   const [first] = market.symbols;
   const opening = market.step(0);
-  await quotes.publish(opening.quotes.get(first!), { key: first!, acknowledge: true });
+  try {
+    await quotes.publish(opening.quotes.get(first!), { key: first!, acknowledge: true });
+  } catch (error) {
+    client.close();
+    await client.closed;
+    throw error;
+  }
   await Promise.all(publish(opening));
   const pulse = new Pulse(systemClock, STEPS_PER_SECOND, () => {
     for (const published of publish(market.step(ACTIONS_PER_STEP))) {
@@ -47,6 +55,7 @@ export async function startFeed(url: string, seed: number): Promise<Feed> {
   });
   pulse.start();
   return {
+    stopped: client.closed,
     stop() {
       pulse.stop();
       client.close();

@@ -22,6 +22,8 @@ const controls = new Controls(element("fire"));
 /** What the sliders say; the panes' links read it. */
 const weather = { lossShare: 0, roundTripMs: 0 };
 let ship = 0;
+/** What went wrong, until it is right again. */
+let notice = "";
 const board = new Board(element("standings"), element("news"), () => ship);
 const main = addPane(parameters.get("transport") ?? "");
 let other;
@@ -49,6 +51,7 @@ async function join() {
   try {
     const { ship: own, standings } = await client.rpc("arena.join", visitor);
     board.reset(standings);
+    notice = "";
     if (own === ship) return;
     ship = own;
     main.follow(ship);
@@ -67,14 +70,14 @@ client.channel("arena-events:1").subscribe({
     if (data.some(({ type, id }) => type === "leave" && id === ship) && !document.hidden) join();
   },
   onGap: join,
+  onUnsubscribed: ({ reason }) => tell(reason),
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && ship && !board.ships.has(ship)) join();
 });
 
 function tell(text) {
-  element("status").textContent = text;
-  element("status").dataset.state = "closed";
+  notice = text;
 }
 
 // --- the loop ----------------------------------------------------------------------------------
@@ -124,8 +127,8 @@ function readColors() {
 // --- figures -----------------------------------------------------------------------------------
 
 setInterval(() => {
-  element("status").textContent = client.state;
-  element("status").dataset.state = client.state;
+  element("status").textContent = notice || client.state;
+  element("status").dataset.state = notice ? "closed" : client.state;
   for (const pane of [main, other]) pane?.showFigures(colors);
   board.show();
 }, 200);
