@@ -7,11 +7,11 @@
  * - `arena:1` (`latest`) brings the cells of the world around the ship, `arena_pane.js`.
  * - `arena-events:1` (`ordered`) brings joins, kills and scores, `arena_board.js`.
  */
-import { Board } from "/arena_board.js";
-import { Controls } from "/arena_controls.js";
-import { Pane } from "/arena_pane.js";
-import { Inputs } from "/arena_prediction.js";
-import { TICKS_PER_SECOND } from "/arena_rules.js";
+import { Board } from "./arena_board.js";
+import { Controls } from "./arena_controls.js";
+import { Pane } from "./arena_pane.js";
+import { Inputs } from "./arena_prediction.js";
+import { TICKS_PER_SECOND } from "./arena_rules.js";
 
 const element = (id) => document.getElementById(id);
 const parameters = new URLSearchParams(location.search);

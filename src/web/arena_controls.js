@@ -1,5 +1,5 @@
 /** What the player presses: keys, or a finger on the picture and the button to fire. */
-import { FIRE, LEFT, RIGHT, THRUST, turn } from "/arena_rules.js";
+import { FIRE, LEFT, RIGHT, THRUST, turn } from "./arena_rules.js";
 
 const KEYS = {
   ArrowLeft: LEFT,

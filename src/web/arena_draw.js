@@ -1,5 +1,5 @@
 /** Draws what a player sees: the ground, gems, bullets and ships around the own ship. */
-import { HULL, SHIP_RADIUS, way } from "/arena_rules.js";
+import { HULL, SHIP_RADIUS, way } from "./arena_rules.js";
 
 /** The side of a square as large as the view, in units: whoever has a wide screen sees no more. */
 const VIEW = 760;

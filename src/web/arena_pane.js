@@ -3,12 +3,12 @@
  * Two panes show the same ship; what differs is the way on which they hear of the world.
  */
 import { connect } from "/slipstream.js";
-import { AgeMeter } from "/age_meter.js";
-import { drawArena, viewOf } from "/arena_draw.js";
-import { Prediction } from "/arena_prediction.js";
-import { cellsAround, shipOf, THRUST, WORLD } from "/arena_rules.js";
-import { World } from "/arena_world.js";
-import { EmulatedLink } from "/link_emulation.js";
+import { AgeMeter } from "./age_meter.js";
+import { drawArena, viewOf } from "./arena_draw.js";
+import { Prediction } from "./arena_prediction.js";
+import { cellsAround, shipOf, THRUST, WORLD } from "./arena_rules.js";
+import { World } from "./arena_world.js";
+import { EmulatedLink } from "./link_emulation.js";
 
 export const NAMES = { webtransport: "WebTransport", websocket: "WebSocket", sse: "SSE + POST" };
 /** The cells a little beyond the edge: they are known before they are seen. */

@@ -3,7 +3,7 @@
  * a key is pressed. Each update says which input the server has followed; from there the later ones
  * are flown again, and what differs is smoothed away.
  */
-import { fly, TICKS_PER_SECOND, way, wrap } from "/arena_rules.js";
+import { fly, TICKS_PER_SECOND, way, wrap } from "./arena_rules.js";
 
 /** Sent with each input, so that one lost datagram loses nothing: 0.2 s. */
 const REPEATED = 6;

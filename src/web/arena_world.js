@@ -3,7 +3,7 @@
  * the past, between two updates, so that it moves evenly. What runs out of updates goes on as it flew
  * for a moment, and then stands still: that is what a stall looks like.
  */
-import { shipOf, TICKS_PER_SECOND, way, wrap } from "/arena_rules.js";
+import { shipOf, TICKS_PER_SECOND, way, wrap } from "./arena_rules.js";
 
 const TICK_MS = 1000 / TICKS_PER_SECOND;
 /** Three updates: one may be lost and another late without anybody seeing it. */

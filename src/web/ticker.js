@@ -3,14 +3,14 @@
  * (`quotes:1`, `book:1`), what may not by `ordered` ones (`trades:1`, the account's own `orders:…`).
  */
 import { connect } from "/slipstream.js";
-import { AgeMeter } from "/age_meter.js";
-import { Book } from "/ticker_book.js";
-import { Chart } from "/ticker_chart.js";
-import { priceText } from "/ticker_format.js";
-import { Orders } from "/ticker_orders.js";
-import { SlowReader } from "/ticker_slow.js";
-import { Tape } from "/ticker_tape.js";
-import { Watchlist } from "/ticker_watchlist.js";
+import { AgeMeter } from "./age_meter.js";
+import { Book } from "./ticker_book.js";
+import { Chart } from "./ticker_chart.js";
+import { priceText } from "./ticker_format.js";
+import { Orders } from "./ticker_orders.js";
+import { SlowReader } from "./ticker_slow.js";
+import { Tape } from "./ticker_tape.js";
+import { Watchlist } from "./ticker_watchlist.js";
 
 const element = (id) => document.getElementById(id);
 const NAMES = { webtransport: "WebTransport", websocket: "WebSocket", sse: "SSE + POST" };

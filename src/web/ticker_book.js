@@ -1,5 +1,5 @@
 /** The order book of the chosen symbol: `book:1`, one key a symbol, the newest is all that counts. */
-import { part, priceText } from "/ticker_format.js";
+import { part, priceText } from "./ticker_format.js";
 
 const LEVELS = 7;
 

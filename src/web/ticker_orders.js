@@ -2,7 +2,7 @@
  * The own orders. What becomes of them comes by the account's own `ordered` channel, numbered: the
  * history first, then what happens; both may bring one.
  */
-import { part, priceText } from "/ticker_format.js";
+import { part, priceText } from "./ticker_format.js";
 
 const SHOWN = 40;
 

@@ -1,5 +1,5 @@
 /** The tape: every trade of the market, in order; the newest are shown. */
-import { part, priceText } from "/ticker_format.js";
+import { part, priceText } from "./ticker_format.js";
 
 const SHOWN = 14;
 

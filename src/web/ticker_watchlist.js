@@ -2,7 +2,7 @@
  * Hundreds of symbols, of which those in view are asked for: `quotes:1` has one key a symbol, and the
  * subscription tracks the visible rows. Quotes are drawn once a frame, the newest of each row.
  */
-import { changeText, part, priceText } from "/ticker_format.js";
+import { changeText, part, priceText } from "./ticker_format.js";
 
 export class Watchlist {
   #list;
