@@ -3,11 +3,13 @@ import { HULL, SHIP_RADIUS, way } from "./arena_rules.js";
 
 /** The side of a square as large as the view, in units: whoever has a wide screen sees no more. */
 const VIEW = 760;
+/** On a small screen less is seen, so that ships and names keep a size to be made out. */
+const LEAST_SCALE = 0.64;
 const GRID = 100;
 
 /** How large the view is on a canvas: `{ scale, width, height }`, width and height in units. */
 export function viewOf({ clientWidth, clientHeight }) {
-  const scale = Math.sqrt(clientWidth * clientHeight) / VIEW || 1;
+  const scale = Math.max(LEAST_SCALE, Math.sqrt(clientWidth * clientHeight) / VIEW);
   return { scale, width: clientWidth / scale, height: clientHeight / scale };
 }
 
