@@ -26,7 +26,7 @@ export class DatagramSender {
   #number = 0;
   /** What is under way, by number, the oldest first. */
   readonly #underWay = new Map<number, Cargo>();
-  /** Who waits for a mark on the control lane. */
+  /** Who waits for a mark on the control lane: each `latest` subscription for one at most. */
   readonly #expected = new Map<number, LatestQueue>();
   #next = newCargo();
   #nextBytes = 0;
@@ -39,6 +39,11 @@ export class DatagramSender {
   expectMark(queue: LatestQueue): number {
     this.#expected.set(++this.#number, queue);
     return this.#number;
+  }
+
+  /** Nobody waits for this mark any more. */
+  forgetMark(number: number): void {
+    this.#expected.delete(number);
   }
 
   /** Adds a value; what was added before is sent if this one finds no room beside it. */
@@ -79,12 +84,15 @@ export class DatagramSender {
     // Nobody can have seen what was not sent.
     if (newest > this.#number) return;
     const oldest = newest - MARK_WINDOW;
+    const overtaken: [number, LatestQueue][] = [];
     for (const [number, queue] of this.#expected) {
       if (number > newest) break;
-      if (number <= oldest || missing.includes(number)) continue;
+      if (number > oldest && missing.includes(number)) continue;
       this.#expected.delete(number);
-      queue.reached(number);
+      if (number > oldest) queue.reached(number);
+      else overtaken.push([number, queue]);
     }
+    for (const [number, queue] of overtaken) queue.overtaken(number);
     for (const [number, cargo] of this.#underWay) {
       if (number > newest) break;
       const lost = missing.includes(number);

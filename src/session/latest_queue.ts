@@ -1,5 +1,5 @@
 import type { TimerId } from "../policy/clock.ts";
-import type { EncodedMessage } from "../protocol/encoded_message.ts";
+import { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { Lane } from "../transport/transport.ts";
 import type { Outbound } from "./outbound.ts";
 import { Pace } from "./pace.ts";
@@ -79,6 +79,8 @@ export class LatestQueue {
   clear(): void {
     if (this.#timer !== undefined) this.#outbound.wheel.clock.clearTimeout(this.#timer);
     this.#timer = undefined;
+    if (this.#barrier > 0) this.#outbound.datagrams.forgetMark(this.#barrier);
+    this.#barrier = 0;
     this.#live.clear();
     this.#reliable.clear();
     this.#atRisk.clear();
@@ -87,6 +89,18 @@ export class LatestQueue {
   /** The client has got a mark on the control lane. */
   reached(number: number): void {
     if (number === this.#barrier) this.#barrier = 0;
+  }
+
+  /**
+   * The client cannot tell of a mark any more: while it was under way, too many datagrams came. A
+   * new one says as much, once the control lane takes it without a wait.
+   */
+  overtaken(number: number): void {
+    if (number !== this.#barrier) return;
+    const { control, datagrams } = this.#outbound;
+    this.#barrier = datagrams.expectMark(this);
+    if (!this.#outbound.controlHasRoom()) return;
+    control.push(new EncodedMessage({ type: "mark", number: this.#barrier }));
   }
 
   /** How old the client says that its values are when they come, in milliseconds. */

@@ -222,6 +222,35 @@ Deno.test("after a gap values wait for the client to have heard of it", async ()
   await node.close();
 });
 
+Deno.test("values go by datagram again after a gap whose word came later than many datagrams", async () => {
+  const node = await new TestNode().start();
+  const client = await acknowledging(node);
+  client.subscribe("cursors:b");
+  await node.publish("cursors:a", "old", "k");
+  await node.turn();
+  await node.advance(100);
+  client.transport.stalled = true;
+  node.store.forget("cursors:a");
+  node.hub.interrupted("cursors:a", { epoch: "another", offset: 0 });
+  await node.turn();
+  for (let count = 0; count < 200; count++) {
+    await node.publish("cursors:b", `${count}`, "k");
+    await node.advance(10);
+  }
+  client.transport.stalled = false;
+  await node.turn();
+  for (let count = 0; count < 100; count++) {
+    await node.publish("cursors:b", `${count}`, "k");
+    await node.advance(10);
+  }
+  client.take();
+  await node.publish("cursors:a", "new", "k");
+  await node.turn();
+  assert.equal(client.values.get("cursors:a")!.get("k")!.value, "new");
+  assert.equal(publicationsOn(client, "datagram"), 1);
+  await node.close();
+});
+
 Deno.test("only the keys that are wanted are sent, and the newest value of those that are added", async () => {
   const node = await new TestNode().start();
   const client = await acknowledging(node, {}, ["a"]);
