@@ -8,6 +8,7 @@ import { createDevelopmentCertificate } from "../../src/tls/development_certific
 import { until } from "../until.ts";
 import { testBroker } from "./conformance.ts";
 import { KEEP, startNodes } from "./redis_nodes.ts";
+import { startSentinel } from "./redis_sentinel.ts";
 import { TestRedis } from "./redis_server.ts";
 import { Watch } from "./redis_watch.ts";
 
@@ -58,36 +59,21 @@ Deno.test("Cluster: a slot that moves under load loses nothing unsaid", async ()
 });
 
 Deno.test("Sentinel: a replica takes over under load, and nothing is lost unsaid", async () => {
-  const master = await TestRedis.start();
-  const replica = await TestRedis.start(["--replicaof", "127.0.0.1", `${master.port}`]);
-  await replica.ask(async (client) => {
-    while (!(await client.info("replication")).includes("master_link_status:up"));
-  });
-  const config = `port {port}
-    bind 127.0.0.1
-    sentinel monitor game 127.0.0.1 ${master.port} 1
-    sentinel down-after-milliseconds game 300
-    sentinel failover-timeout game 2000`;
-  const sentinel = await TestRedis.start(["--sentinel"], config);
-  await sentinel.ask(async (client) => {
-    while (!`${await client.call("SENTINEL", "replicas", "game")}`.includes(`${replica.port}`)) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  });
+  const redis = await startSentinel();
   const watch = await Watch.start(2, {
-    sentinels: { urls: [sentinel.url], name: "game" },
+    sentinels: redis.sentinels,
     timeoutMs: 500,
   });
   const stop = watch.load();
   await until(() => watch.kept.length > 50, "load");
-  await master.kill();
+  await redis.master.kill();
   await watch.recovered(1);
   await stop();
   await watch.recovered();
   const account = watch.account();
   assert(account.refused > 0 && account.gaps >= 2, JSON.stringify(account));
   await watch.close();
-  for (const server of [sentinel, replica, master]) await server.stop();
+  await redis.stop();
 });
 
 Deno.test("TLS: a server is reached by a certificate that is trusted, and by no other", async () => {
