@@ -260,4 +260,8 @@ export interface RedisScripts {
   slipMembersCount(...args: Arguments): Promise<number>;
   set(key: string, text: string, px: "PX", ttlMs: number, nx: "NX"): Promise<"OK" | null>;
   getdel(key: string): Promise<string | null>;
+  get(key: string): Promise<string | null>;
+  psetex(key: string, ttlMs: number, text: string): Promise<"OK">;
+  pexpire(key: string, ttlMs: number): Promise<number>;
+  del(key: string): Promise<number>;
 }

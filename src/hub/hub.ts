@@ -7,7 +7,7 @@ import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type { Member, Position, Publication } from "../protocol/message.ts";
 import type { Channel, ChannelContext } from "./channel.ts";
 import { LatestChannel } from "./latest_channel.ts";
-import { type Namespaces, NODES_CHANNEL } from "./namespaces.ts";
+import type { Namespaces } from "./namespaces.ts";
 import { OrderedChannel } from "./ordered_channel.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -63,7 +63,9 @@ export class Hub implements BrokerSink, PresenceSink {
 
   /** How many channels have subscribers on this node; that of the nodes themselves is none. */
   get channels(): number {
-    return this.#channels.size - (this.#channels.has(NODES_CHANNEL) ? 1 : 0);
+    let own = 0;
+    for (const name of this.#channels.keys()) if (name.startsWith("$")) own++;
+    return this.#channels.size - own;
   }
 
   /** Publications of all channels that were dropped for slow subscribers, in count. */
@@ -78,7 +80,7 @@ export class Hub implements BrokerSink, PresenceSink {
 
   /** The channels that have subscribers on this node. */
   openChannels(): Iterable<ChannelInfo & { readonly name: string }> {
-    return this.#channels.values().filter(({ name }) => name !== NODES_CHANNEL);
+    return this.#channels.values().filter(({ name }) => !name.startsWith("$"));
   }
 
   /** A channel that has subscribers on this node. */

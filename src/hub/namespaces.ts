@@ -11,24 +11,28 @@ export interface Namespace extends NamespaceOptions {
 /** What nodes tell one another; no client may do anything with it. */
 export const NODES_CHANNEL = "$nodes";
 
+/** Of the channels on which nodes ask one another; nothing is kept. */
+export const MAIL_NAMESPACE = "$mail";
+
 /** The configured namespaces, by the part of a channel's name before its first `:`. */
 export class Namespaces {
   readonly #byName: ReadonlyMap<string, Namespace>;
 
   constructor(options: Readonly<Record<string, NamespaceOptions>>) {
     this.#byName = new Map(
-      Object.entries({ ...options, [NODES_CHANNEL]: NAMESPACE_DEFAULTS }).map((
-        [name, namespace],
-      ) => [name, {
-        ...namespace,
-        retention: {
-          historySize: namespace.historySize,
-          historyTtlMs: namespace.historyTtlMs,
-          latest: namespace.delivery === "latest",
-          maxKeys: namespace.maxKeys,
-          keyTtlMs: namespace.keyTtlMs,
-        },
-      }]),
+      Object.entries({ ...options, [NODES_CHANNEL]: NAMESPACE_DEFAULTS, [MAIL_NAMESPACE]: UNKEPT })
+        .map((
+          [name, namespace],
+        ) => [name, {
+          ...namespace,
+          retention: {
+            historySize: namespace.historySize,
+            historyTtlMs: namespace.historyTtlMs,
+            latest: namespace.delivery === "latest",
+            maxKeys: namespace.maxKeys,
+            keyTtlMs: namespace.keyTtlMs,
+          },
+        }]),
     );
   }
 
@@ -51,7 +55,7 @@ export class Namespaces {
   }
 
   #names(): string {
-    const names = [...this.#byName.keys()].filter((name) => name !== NODES_CHANNEL);
+    const names = [...this.#byName.keys()].filter((name) => !name.startsWith("$"));
     const listed = names.slice(0, MAX_LISTED).join(", ");
     return names.length > MAX_LISTED ? `${listed}, …` : listed || "none";
   }
@@ -59,3 +63,5 @@ export class Namespaces {
 
 /** Enough to see a typing mistake, and short enough for an error. */
 const MAX_LISTED = 10;
+
+const UNKEPT = { ...NAMESPACE_DEFAULTS, historySize: 0 };

@@ -214,6 +214,11 @@ export interface Connected {
   readonly ticket: string;
   /** The session that was asked for goes on, with its subscriptions. */
   readonly resumed: boolean;
+  /**
+   * The answers to the publishes of before are known: one that was not answered may be sent again
+   * under its old id. Not where the session went on at another node because its own is gone.
+   */
+  readonly answersKept: boolean;
   /** How long the session waits for its client after a transport is lost. */
   readonly resumeWindowMs: number;
   /** 0: the server sends no pings. */

@@ -24,6 +24,7 @@ export const SERVER_SHAPES = {
     session: "string",
     ticket: "string",
     resumed: "bool",
+    answersKept: "bool",
     resumeWindowMs: "varint",
     pingIntervalMs: "varint",
     pingMisses: "varint",

@@ -1,6 +1,7 @@
 import process from "node:process";
 import type { RedisBroker } from "../broker/redis_broker.ts";
 import type { RedisOnceStore } from "../broker/redis_once_store.ts";
+import type { RedisSessionStore } from "../broker/redis_session_store.ts";
 import type { RedisPresence } from "../broker/redis_presence.ts";
 
 /** What a node needs of Redis. */
@@ -8,6 +9,7 @@ export interface RedisModules {
   readonly RedisBroker: typeof RedisBroker;
   readonly RedisOnceStore: typeof RedisOnceStore;
   readonly RedisPresence: typeof RedisPresence;
+  readonly RedisSessionStore: typeof RedisSessionStore;
 }
 
 let loaded: Promise<RedisModules> | undefined;
@@ -36,12 +38,14 @@ async function load(): Promise<RedisModules> {
     },
   });
   try {
-    const [{ RedisBroker }, { RedisOnceStore }, { RedisPresence }] = await Promise.all([
-      import("../broker/redis_broker.ts"),
-      import("../broker/redis_once_store.ts"),
-      import("../broker/redis_presence.ts"),
-    ]);
-    return { RedisBroker, RedisOnceStore, RedisPresence };
+    const [{ RedisBroker }, { RedisOnceStore }, { RedisPresence }, { RedisSessionStore }] =
+      await Promise.all([
+        import("../broker/redis_broker.ts"),
+        import("../broker/redis_once_store.ts"),
+        import("../broker/redis_presence.ts"),
+        import("../broker/redis_session_store.ts"),
+      ]);
+    return { RedisBroker, RedisOnceStore, RedisPresence, RedisSessionStore };
   } finally {
     process.env = env;
   }

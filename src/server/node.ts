@@ -17,6 +17,11 @@ import type { ResolvedOptions } from "../resolve_options.ts";
 import { NO_ACCESS } from "../session/access.ts";
 import { Disconnects } from "./disconnects.ts";
 import { loadRedis } from "./load_redis.ts";
+import { NodeMail } from "./node_mail.ts";
+import type { SessionStore } from "../broker/session_store.ts";
+import { type Handover, NODE_NAME_LENGTH } from "../session/nodes.ts";
+import { decodeRecord, encodeRecord } from "../session/session_record.ts";
+import { SessionDirectory } from "../session/session_directory.ts";
 import { SessionRegistry } from "../session/session_registry.ts";
 
 /** What a node is below its listeners: broker, channels and sessions. */
@@ -28,6 +33,8 @@ export interface Node {
   readonly disconnects: Disconnects;
   /** How Redis is; `undefined` where the node stands alone. */
   readonly redis: () => RedisState | undefined;
+  /** What goes from node to node; `undefined` where the node stands alone. */
+  readonly mail: NodeMail | undefined;
   /** Ends what is left when the sessions have ended. */
   close(): Promise<void>;
 }
@@ -41,7 +48,7 @@ export async function startNode(
   const { clock, random, now } = options;
   const verifier = options.auth &&
     await TokenVerifier.open({ ...options.auth, clock, now, onError });
-  const { broker, presence, tickets, redis } = await openBroker(options, onError);
+  const { broker, presence, tickets, store, redis } = await openBroker(options, onError);
   const namespaces = new Namespaces(options.namespaces);
   const hub = new Hub({ broker, presence, namespaces, clock, random, onError });
   await hub.start();
@@ -77,6 +84,10 @@ export async function startNode(
     ...(options.onSlow && { onSlow: options.onSlow }),
   });
 
+  const mail = store && await NodeMail.open({ hub, name: nodeName(), clock, onError });
+  if (mail !== undefined) {
+    sessions.directory = connectNodes(mail, store!, sessions, options, onError);
+  }
   const shared = options.redis !== undefined;
   const disconnects = await Disconnects.open({ hub, sessions, authenticator, shared, onError });
   return {
@@ -84,8 +95,11 @@ export async function startNode(
     sessions,
     authenticator,
     disconnects,
+    mail,
     redis,
     async close() {
+      sessions.directory?.close();
+      mail?.close();
       await presence.close();
       await broker.close();
     },
@@ -99,17 +113,70 @@ async function openBroker(
   broker: Broker;
   presence: Presence;
   tickets: OnceStore;
+  /** Where other nodes find sessions; `undefined` where there are none. */
+  store: SessionStore | undefined;
   redis: () => RedisState | undefined;
 }> {
   if (redis === undefined) {
     const broker = new MemoryBroker(new MemoryStore({ clock, random, now }));
     const tickets = new MemoryOnceStore(clock, auth?.maxTickets ?? 10_000);
-    return { broker, presence: new MemoryPresence(), tickets, redis: () => undefined };
+    const presence = new MemoryPresence();
+    return { broker, presence, tickets, store: undefined, redis: () => undefined };
   }
-  const { RedisBroker, RedisOnceStore, RedisPresence } = await loadRedis();
+  const { RedisBroker, RedisOnceStore, RedisPresence, RedisSessionStore } = await loadRedis();
   const broker = new RedisBroker({ redis, clock, random, onError });
   const ttlMs = redis.presenceTtlMs ?? 60_000;
   const presence = new RedisPresence({ broker, clock, random, ttlMs });
   const tickets = new RedisOnceStore(broker);
-  return { broker, presence, tickets, redis: () => broker.state() };
+  const store = new RedisSessionStore(broker);
+  return { broker, presence, tickets, store, redis: () => broker.state() };
+}
+
+/** Lets sessions go on at other nodes, and theirs here. */
+function connectNodes(
+  mail: NodeMail,
+  store: SessionStore,
+  sessions: SessionRegistry,
+  { clock, session: { resumeWindowMs } }: ResolvedOptions,
+  onError: (error: unknown) => void,
+): SessionDirectory {
+  mail.handle(
+    "release",
+    ({ session, ticketHash }: { session: string; ticketHash: string }) =>
+      packHandover(sessions.release(session, ticketHash)),
+  );
+  return new SessionDirectory({
+    store,
+    nodes: {
+      name: mail.name,
+      release: async (node, session, ticketHash) =>
+        unpackHandover(
+          await mail.request(node, "release", { session, ticketHash }) as
+            | PackedHandover
+            | undefined,
+        ),
+    },
+    clock,
+    resumeWindowMs,
+    sessions: () => sessions.all(),
+    onMoved: (id) => sessions.moved(id),
+    onError,
+  });
+}
+
+/** A handover as JSON, in which a record is text. */
+type PackedHandover = "refused" | Omit<Handover, "record"> & { readonly record: string };
+
+function packHandover(handover: Handover | "refused"): PackedHandover {
+  return handover === "refused" ? handover : { ...handover, record: encodeRecord(handover.record) };
+}
+
+function unpackHandover(packed: PackedHandover | undefined): Handover | "refused" | undefined {
+  return packed === undefined || packed === "refused"
+    ? packed
+    : { ...packed, record: decodeRecord(packed.record) };
+}
+
+function nodeName(): string {
+  return crypto.getRandomValues(new Uint8Array(NODE_NAME_LENGTH / 2)).toHex();
 }

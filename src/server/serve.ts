@@ -8,7 +8,7 @@ import { OriginPolicy } from "../policy/origin.ts";
 import { CloseCode } from "../protocol/close_code.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
 import { type ResolvedOptions, resolveOptions } from "../resolve_options.ts";
-import { SseHandler } from "../transport/sse_handler.ts";
+import { type PostAnswer, SseHandler } from "../transport/sse_handler.ts";
 import { WebSocketHandler } from "../transport/websocket.ts";
 import { WebTransportHandler } from "../transport/webtransport.ts";
 import { developmentHostnames, isWildcard, openCertificates, urlHost } from "./certificates.ts";
@@ -94,11 +94,21 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     );
   };
   const entrance = new WebTransportEntrance(gate, door, new WebTransportHandler(transportOptions));
+  const { mail } = node;
+  const sse = new SseHandler(
+    transportOptions,
+    mail && {
+      node: mail.name,
+      post: async (to, id, text) =>
+        await mail.request(to, "post", { id, text }) as PostAnswer | undefined,
+    },
+  );
+  mail?.handle("post", ({ id, text }: { id: string; text: string }) => sse.receive(id, text));
   const router = createRouter({
     gate,
     door,
     webSocket: new WebSocketHandler(transportOptions),
-    sse: new SseHandler(transportOptions),
+    sse,
     authenticator: node.authenticator,
     keeps: (session, ticket) => node.sessions.keeps({ session, ticket }),
     redis: node.redis,

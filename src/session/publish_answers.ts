@@ -1,4 +1,5 @@
-import type { EncodedMessage } from "../protocol/encoded_message.ts";
+import { EncodedMessage } from "../protocol/encoded_message.ts";
+import type { ErrorReply, Published } from "../protocol/message.ts";
 
 /**
  * The answers to a session's newest publishes. A client that has lost an answer with its transport
@@ -20,6 +21,24 @@ export class PublishAnswers {
       return "new";
     }
     return this.#answers.has(id) ? this.#answers.get(id) ?? "pending" : "forgotten";
+  }
+
+  /** Those that there are, by their ids: another node goes on with them. */
+  list(): (Published | ErrorReply)[] {
+    const list = [];
+    for (const answer of this.#answers.values()) {
+      const message = answer?.message;
+      if (message?.type === "published" || message?.type === "error") list.push(message);
+    }
+    return list;
+  }
+
+  /** Goes on with those of another node. */
+  restore(answers: readonly (Published | ErrorReply)[]): void {
+    for (const answer of answers) {
+      this.#newest = Math.max(this.#newest, answer.id);
+      this.#answers.set(answer.id, new EncodedMessage(answer));
+    }
   }
 
   /** Takes back a command that was begun and is not to be done. */

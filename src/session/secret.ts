@@ -1,9 +1,14 @@
-/** 128 bits that nobody can guess, as 32 hexadecimal digits: a session's name or its ticket. */
-export function createSecret(): string {
+import { createHash } from "node:crypto";
+
+/**
+ * 128 bits that nobody can guess, as 32 hexadecimal digits: a session's name or its ticket. With the
+ * name of a node in front, of 8 digits, 96 bits are left.
+ */
+export function createSecret(node = ""): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   let text = "";
   for (const byte of bytes) text += HEX[byte]!;
-  return text;
+  return node + text.slice(node.length);
 }
 
 /** Compares two texts in a time that tells nothing of where they differ. */
@@ -15,3 +20,8 @@ export function equalSecrets(left: string, right: string): boolean {
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** The SHA-256 of a secret, in hexadecimal: what others may know of it. */
+export function hashSecret(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
+}

@@ -22,8 +22,11 @@ import type { Claims, Identity } from "./access.ts";
 import { CommandGate, type CommandGateOwner, type CommandSender } from "./command_gate.ts";
 import type { Outbound } from "./outbound.ts";
 import { PublishAnswers } from "./publish_answers.ts";
+import type { Handover } from "./nodes.ts";
 import { Rights, type RightsContext, type RightsOwner } from "./rights.ts";
-import { createSecret, equalSecrets } from "./secret.ts";
+import { createSecret, equalSecrets, hashSecret } from "./secret.ts";
+import type { ArrivingSession, ListedSession, SessionDirectory } from "./session_directory.ts";
+import type { SessionRecord } from "./session_record.ts";
 import type { SessionInfo } from "./session_info.ts";
 import type { SlowSession } from "./slow_session.ts";
 import { SessionSubscriptions, type SubscribingSession } from "./session_subscriptions.ts";
@@ -31,9 +34,13 @@ import { TokenExpiry } from "./token_expiry.ts";
 
 /** Who keeps the sessions. */
 export interface SessionOwner extends RightsContext, CommandGateOwner {
+  /** Lets sessions go on at other nodes; `undefined` where there are none. */
+  readonly directory: SessionDirectory | undefined;
   /** The session waits for its client. */
   sessionDetached(session: Session): void;
   sessionEnded(session: Session): void;
+  /** A session has gone on at another node, with these channels. */
+  sessionDeparted(id: string, channels: readonly string[]): void;
   /** A session reads too slowly. */
   slow(slow: SlowSession): void;
 }
@@ -45,8 +52,8 @@ export interface SessionOwner extends RightsContext, CommandGateOwner {
  * it stays present, and it is a timer for the end of its resume window.
  */
 export class Session extends TimerEntry
-  implements SessionInfo, SubscribingSession, CommandSender, RightsOwner {
-  readonly id: string = createSecret();
+  implements SessionInfo, SubscribingSession, CommandSender, RightsOwner, ListedSession {
+  readonly id: string;
   readonly info: Payload | undefined;
   /** Its place on the node, which its owner gives back. */
   readonly place: Admitted;
@@ -61,6 +68,8 @@ export class Session extends TimerEntry
   readonly #subscriptions: SessionSubscriptions;
   readonly #gate: CommandGate;
   #publishAnswers: PublishAnswers | undefined;
+  /** It comes from another node. */
+  #arrived: ArrivingSession | undefined;
   /** Where its token expires. */
   #expiry: TokenExpiry | undefined;
   dropped = 0;
@@ -72,8 +81,10 @@ export class Session extends TimerEntry
     place: Admitted,
     info: Payload | undefined,
     identity: Identity,
+    id: string = createSecret(owner.directory?.node),
   ) {
     super();
+    this.id = id;
     this.#owner = owner;
     this.place = place;
     this.info = info;
@@ -127,6 +138,51 @@ export class Session extends TimerEntry
     return { session, ...(user !== undefined && { user }), ...(info !== undefined && { info }) };
   }
 
+  get ticketHashes(): readonly string[] {
+    const tickets = this.#ticketBefore === "" ? [] : [this.#ticketBefore];
+    return [...tickets, this.#ticket].map(hashSecret);
+  }
+
+  record(node: string): SessionRecord {
+    const { user, info, ticketHashes } = this;
+    return { node, user, info, ticketHashes, subscriptions: this.#subscriptions.records() };
+  }
+
+  /** Goes on with what another node had of it. Called once, before the first `attach()`. */
+  arrive(arriving: ArrivingSession): void {
+    const { record, handover } = arriving;
+    this.#arrived = arriving;
+    this.#subscriptions.restore(record.subscriptions, handover?.positions ?? []);
+    if (handover === undefined || handover.answers.length === 0) return;
+    (this.#publishAnswers = new PublishAnswers()).restore(handover.answers);
+  }
+
+  /** Gives it up for another node, without a word to others: it goes on there. */
+  depart(): Handover {
+    const replaced = this.#attachment;
+    if (replaced !== undefined) {
+      this.#subscriptions.suspend(replaced.outbound);
+      this.#attachment = undefined;
+      replaced.replace();
+    }
+    const record = this.record(this.#owner.directory?.node ?? "");
+    const positions = this.#subscriptions.depart();
+    this.#ended = true;
+    this.#owner.wheel.cancel(this);
+    this.#gate.end(false);
+    this.#expiry?.stop();
+    this.rights.end();
+    this.#owner.directory?.gone(this, true);
+    this.#owner.sessionEnded(this);
+    this.#owner.sessionDeparted(this.id, positions.map(({ channel }) => channel));
+    return { record, positions, answers: this.#publishAnswers?.list() ?? [] };
+  }
+
+  /** Another node's client may have the ticket of which this is the hash. */
+  acceptsHash(ticketHash: string): boolean {
+    return this.ticketHashes.includes(ticketHash);
+  }
+
   /** Whether `ticket` proves that a client may continue this session. */
   accepts(ticket: string): boolean {
     return equalSecrets(ticket, this.#ticket) ||
@@ -138,7 +194,9 @@ export class Session extends TimerEntry
    * `identity` is what the client has shown with this transport, of the user of before.
    */
   attach(attachment: Attachment, connect: Connect, identity: Identity): void {
-    const resumed = this.#peer !== undefined;
+    const arrived = this.#arrived;
+    const resumed = this.#peer !== undefined || arrived !== undefined;
+    this.#arrived = undefined;
     const replaced = this.#attachment;
     if (replaced !== undefined) {
       this.#subscriptions.suspend(replaced.outbound);
@@ -158,6 +216,7 @@ export class Session extends TimerEntry
       session: this.id,
       ticket: this.#ticket,
       resumed,
+      answersKept: resumed && (arrived === undefined || arrived.handover !== undefined),
       resumeWindowMs: options.resumeWindowMs,
       pingIntervalMs: heartbeat.intervalMs,
       pingMisses: heartbeat.misses,
@@ -166,12 +225,17 @@ export class Session extends TimerEntry
       ...this.#expiresIn(),
     });
     if (resumed) this.#subscriptions.resume(connect.resume?.positions ?? []);
+    if (arrived !== undefined) this.#subscriptions.join();
+    this.#owner.directory?.changed(this);
   }
 
   /** Takes a message from the client, whatever transport or encoding it came by. */
   receive(message: ClientMessage): void {
     const attachment = this.#attachment!;
-    this.#ticketBefore = "";
+    if (this.#ticketBefore !== "") {
+      this.#ticketBefore = "";
+      this.#owner.directory?.changed(this);
+    }
     switch (message.type) {
       case "subscribe":
         if (this.#gate.admit(message.id)) {
@@ -223,6 +287,10 @@ export class Session extends TimerEntry
       case "connect":
         return attachment.close(CloseCode.PROTOCOL_ERROR, "A transport connects once: connect");
     }
+  }
+
+  subscriptionsChanged(): void {
+    this.#owner.directory?.changed(this);
   }
 
   tooSlow(channel: string): void {
@@ -285,6 +353,7 @@ export class Session extends TimerEntry
     this.#expiry?.stop();
     this.rights.end();
     this.#subscriptions.end();
+    this.#owner.directory?.gone(this, false);
     this.#owner.sessionEnded(this);
     void this.#tellDisconnect({ code, reason });
   }

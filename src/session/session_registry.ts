@@ -16,8 +16,11 @@ import { type Access, type Identity, IdentityError, issuedMs } from "./access.ts
 import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
 import { within } from "./deadline.ts";
 import type { Hooks } from "./hooks.ts";
+import { LateLeave } from "./late_leave.ts";
+import type { Handover } from "./nodes.ts";
 import { Session, type SessionOwner } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
+import type { ArrivingSession, SessionDirectory } from "./session_directory.ts";
 import type { RpcHandler, SessionInfo } from "./session_info.ts";
 import type { SlowSession } from "./slow_session.ts";
 
@@ -42,6 +45,8 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   readonly access: Access;
   readonly hooks: Hooks;
   readonly now: () => number;
+  /** Set once, before the first transport. */
+  directory: SessionDirectory | undefined;
   readonly rpc: Readonly<Record<string, RpcHandler>>;
   readonly onError: (error: unknown) => void;
   readonly commandRate: RateLimit;
@@ -173,10 +178,29 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
       );
     }
     const visitor = this.#identify(attachment, connect);
-    if (!(visitor instanceof Promise)) return this.#enter(attachment, connect, visitor);
+    const arriving = this.#arriving(connect.resume);
+    if (!(visitor instanceof Promise) && arriving === undefined) {
+      return this.#enter(attachment, connect, visitor);
+    }
     attachment.hold();
-    visitor.then((known) => this.#enter(attachment, connect, known))
+    this.#admit(attachment, connect, visitor, arriving)
       .catch((error) => this.#refuse(attachment, error));
+  }
+
+  /** All sessions of the node. */
+  all(): Iterable<Session> {
+    return this.#sessions.values();
+  }
+
+  /** Gives a session up for another node, which says that its client has the ticket. */
+  release(id: string, ticketHash: string): Handover | "refused" {
+    const session = this.#sessions.get(id);
+    return session?.acceptsHash(ticketHash) ? session.depart() : "refused";
+  }
+
+  /** Gives a session up that went on at another node while this one was cut off. */
+  moved(id: string): void {
+    this.#sessions.get(id)?.depart();
   }
 
   /** Ends a session, if there is one of this name. */
@@ -211,6 +235,11 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.#detached.delete(session);
     this.#sessions.delete(session.id);
     session.place.release();
+  }
+
+  /** Called by a session that has gone on at another node. */
+  sessionDeparted(id: string, channels: readonly string[]): void {
+    if (channels.length > 0) new LateLeave(this, id, channels, (id) => this.#sessions.has(id));
   }
 
   /** Called by a session or an attachment whose client reads too slowly. */
@@ -273,15 +302,49 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     };
   }
 
-  #enter(attachment: Attachment, connect: Connect, { identity, info }: Visitor): void {
+  async #admit(
+    attachment: Attachment,
+    connect: Connect,
+    visitor: Visitor | Promise<Visitor>,
+    arriving: Promise<ArrivingSession | undefined> | undefined,
+  ): Promise<void> {
+    this.#enter(attachment, connect, await visitor, await arriving);
+  }
+
+  /** The session that the client had at another node, if it names one that is not here. */
+  async #take(directory: SessionDirectory, resume: Resume): Promise<ArrivingSession | undefined> {
+    try {
+      return await directory.take(resume);
+    } catch (error) {
+      // Redis is out of reach: the client begins a new session, at its positions.
+      if (!(error instanceof CommandError)) this.onError(error);
+      return undefined;
+    }
+  }
+
+  #arriving(resume: Resume | undefined): Promise<ArrivingSession | undefined> | undefined {
+    const { directory } = this;
+    if (directory === undefined || resume === undefined || this.#find(resume)) return undefined;
+    return this.#take(directory, resume);
+  }
+
+  #enter(
+    attachment: Attachment,
+    connect: Connect,
+    { identity, info }: Visitor,
+    arriving?: ArrivingSession,
+  ): void {
     if (attachment.ended) return;
     if (this.#drained !== undefined) return attachment.close(CloseCode.SHUTDOWN, GOING_AWAY);
     const found = this.#find(connect.resume);
-    if (found !== undefined && found.user !== identity.user) {
+    const known = found ?? arriving?.record;
+    if (known !== undefined && known.user !== identity.user) {
       return attachment.close(CloseCode.UNAUTHORIZED, "The session is of another user");
     }
-    const session = found ?? this.#create(attachment, info, identity);
+    const id = found === undefined && arriving !== undefined ? connect.resume!.session : undefined;
+    const session = found ?? this.#create(attachment, known?.info ?? info, identity, id);
     if (session === undefined) return;
+    if (id !== undefined) session.arrive(arriving!);
     this.#detached.delete(session);
     session.attach(attachment, connect, identity);
     attachment.release();
@@ -313,6 +376,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     attachment: Attachment,
     info: Payload | undefined,
     identity: Identity,
+    id?: string,
   ): Session | undefined {
     const place = this.#admission.admit(attachment.transport.peer.address);
     if (!place.admitted) {
@@ -322,7 +386,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
       );
       return undefined;
     }
-    const session = new Session(this, place, info, identity);
+    const session = new Session(this, place, info, identity, id);
     this.#sessions.set(session.id, session);
     return session;
   }

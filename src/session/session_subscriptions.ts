@@ -15,6 +15,7 @@ import { OrderedSubscription } from "./ordered_subscription.ts";
 import type { Outbound } from "./outbound.ts";
 import type { Rights } from "./rights.ts";
 import type { SessionContext } from "./session_context.ts";
+import type { SubscriptionRecord } from "./session_record.ts";
 import type { Subscription, SubscriptionOwner } from "./subscription.ts";
 
 /** The session whose subscriptions they are. */
@@ -23,6 +24,8 @@ export interface SubscribingSession extends SubscriptionOwner {
   /** How it is named in presence. */
   readonly member: Member;
   readonly rights: Rights;
+  /** What it is subscribed to, or which keys, has changed. */
+  subscriptionsChanged(): void;
 }
 
 /** The subscriptions of one session, by channel, on a transport or waiting for one. */
@@ -46,7 +49,7 @@ export class SessionSubscriptions {
     const { hub, options, onError } = this.#context;
     const known = this.get(channel);
     if (known !== undefined) return subscribeAgain(known, id);
-    const { delivery, overflow, presence, maxAgeMs } = hub.namespaces.of(channel);
+    const { delivery, presence } = hub.namespaces.of(channel);
     if (keys !== undefined) {
       if (delivery !== "latest") {
         throw new CommandError(
@@ -65,9 +68,7 @@ export class SessionSubscriptions {
         }`,
       );
     }
-    const subscription = delivery === "latest"
-      ? new LatestSubscription(this.#session, channel, id, { keys, maxAgeMs })
-      : new OrderedSubscription(this.#session, channel, id, overflow);
+    const subscription = this.#create(channel, id, keys);
     subscriptions.set(channel, subscription);
     try {
       const hearsPresence = this.#session.rights.subscribe(message);
@@ -82,6 +83,7 @@ export class SessionSubscriptions {
       throw error;
     }
     this.#require(subscription);
+    this.#session.subscriptionsChanged();
     if (presence) hub.join(channel, this.#session.member).catch(onError);
   }
 
@@ -121,6 +123,7 @@ export class SessionSubscriptions {
     subscription.want(added, remove);
     const still = added.filter((key) => keys.has(key));
     subscription.replay(this.#context.hub.track(channel, subscription, still, remove));
+    this.#session.subscriptionsChanged();
     return { type: "tracked", id, channel };
   }
 
@@ -153,6 +156,45 @@ export class SessionSubscriptions {
       const position = byChannel.get(subscription.channel);
       if (position !== undefined) subscription.resumeFrom(position);
       void this.#resume(subscription, subscription.position);
+    }
+  }
+
+  /** What another node needs to go on with them. */
+  records(): SubscriptionRecord[] {
+    return Array.from(
+      this.#byChannel?.values() ?? [],
+      ({ channel, commandId, keys }) => ({ channel, commandId, keys: keys && [...keys] }),
+    );
+  }
+
+  /** Goes on with those of another node, which had got as far as `positions`. */
+  restore(records: readonly SubscriptionRecord[], positions: readonly ChannelPosition[]): void {
+    const subscriptions = this.#byChannel = new Map<string, Subscription>();
+    for (const { channel, commandId, keys } of records) {
+      try {
+        const subscription = this.#create(channel, commandId, keys);
+        subscription.suspend(undefined);
+        subscriptions.set(channel, subscription);
+      } catch {
+        // The nodes are configured differently: the client is told when it asks.
+      }
+    }
+    for (const position of positions) subscriptions.get(position.channel)?.resumeFrom(position);
+  }
+
+  /** Gives them up for another node, where they go on from these positions. Presence stays. */
+  depart(): ChannelPosition[] {
+    const subscriptions = [...this.#byChannel?.values() ?? []];
+    this.#byChannel = undefined;
+    return subscriptions.map(({ channel, position }) => ({ channel, ...position }));
+  }
+
+  /** Makes the session present, as this node's, wherever it is subscribed. */
+  join(): void {
+    const { hub, onError } = this.#context;
+    for (const channel of this.#byChannel?.keys() ?? []) {
+      if (!hub.namespaces.of(channel).presence) continue;
+      hub.join(channel, this.#session.member).catch(onError);
     }
   }
 
@@ -219,6 +261,13 @@ export class SessionSubscriptions {
     this.#session.rights.forget(channel);
   }
 
+  #create(channel: string, id: number, keys: readonly string[] | undefined): Subscription {
+    const { delivery, overflow, maxAgeMs } = this.#context.hub.namespaces.of(channel);
+    return delivery === "latest"
+      ? new LatestSubscription(this.#session, channel, id, { keys, maxAgeMs })
+      : new OrderedSubscription(this.#session, channel, id, overflow);
+  }
+
   #checkKeys(count: number): void {
     const { maxTrackedKeys } = this.#context.options;
     if (count <= maxTrackedKeys) return;
@@ -236,6 +285,7 @@ export class SessionSubscriptions {
   #drop(subscription: Subscription): void {
     const { channel } = subscription;
     this.#forget(channel);
+    this.#session.subscriptionsChanged();
     this.#context.hub.unsubscribe(channel, subscription);
     this.#leavePresence(channel);
   }

@@ -28,16 +28,20 @@ export class SseTransport extends PeerTransport implements UnderlyingDefaultSour
   #wanted = false;
   #congested = false;
 
-  /** @param onEnd Called once when it has ended, before its receiver is. */
+  /**
+   * @param onEnd Called once when it has ended, before its receiver is.
+   * @param node The name of the node, where there are others: the id begins with it.
+   */
   constructor(
     request: Request,
     info: PeerInfo,
     options: TransportOptions,
     onEnd: (transport: SseTransport) => void,
+    node = "",
   ) {
     super("json", peerOf(request, info), options);
     this.#info = info;
-    this.id = randomId();
+    this.id = randomId(node);
     this.#onEnd = onEnd;
     this.control = new SseLane(this);
     // Nothing may wait inside the stream, where it cannot be counted.
@@ -156,7 +160,7 @@ const NO_QUEUE: QueuingStrategy<Uint8Array> = { highWaterMark: 0 };
 
 const encoder = new TextEncoder();
 
-/** 128 random bits in hexadecimal. */
-function randomId(): string {
-  return crypto.getRandomValues(new Uint8Array(16)).toHex();
+/** 128 bits in hexadecimal: the node's name, and random ones. */
+function randomId(node: string): string {
+  return node + crypto.getRandomValues(new Uint8Array(16)).toHex().slice(node.length);
 }

@@ -24,6 +24,7 @@ export const TRANSPORT_HEADER = "slipstream-transport";
  *   cannot send that, by `&ticket=…`; a token in a URL is refused, as URLs are logged.
  */
 export class SseHandler {
+  readonly #neighbours: SseNeighbours | undefined;
   readonly #options: TransportOptions;
   readonly #transports = new Map<string, SseTransport>();
   /** POSTs being read, per transport. */
@@ -32,8 +33,10 @@ export class SseHandler {
     this.#transports.delete(transport.id);
   };
 
-  constructor(options: Partial<TransportOptions> = {}) {
+  /** @param neighbours The other nodes, whose POSTs may come here. */
+  constructor(options: Partial<TransportOptions> = {}, neighbours?: SseNeighbours) {
     this.#options = { ...TRANSPORT_DEFAULTS, ...options };
+    this.#neighbours = neighbours;
   }
 
   /** How many event streams are open. */
@@ -46,7 +49,13 @@ export class SseHandler {
     const channels = [...new Set(new URL(request.url).searchParams.getAll("channel"))];
     let transport: SseTransport;
     if (channels.length === 0) {
-      transport = new SseTransport(request, info, this.#options, this.#onEnd);
+      transport = new SseTransport(
+        request,
+        info,
+        this.#options,
+        this.#onEnd,
+        this.#neighbours?.node,
+      );
       this.#transports.set(transport.id, transport);
     } else {
       const ticket = new URL(request.url).searchParams.get("ticket") ?? undefined;
@@ -81,16 +90,19 @@ export class SseHandler {
    * JSON, 429: too many POSTs at once.
    */
   async send(request: Request): Promise<Response> {
-    const transport = this.#transports.get(request.headers.get(TRANSPORT_HEADER) ?? "");
-    if (transport === undefined) {
+    const id = request.headers.get(TRANSPORT_HEADER) ?? "";
+    const transport = this.#transports.get(id);
+    const node = transport === undefined ? this.#nodeOf(id) : undefined;
+    if (transport === undefined && node === undefined) {
       await request.body?.cancel();
-      return refusal(404, `A ${TRANSPORT_HEADER} header that names an open stream was expected`);
+      return refusal(404, NO_STREAM);
     }
     const type = request.headers.get("content-type") ?? "none";
     if (!/^application\/json *(;|$)/i.test(type)) {
       await request.body?.cancel();
       return refusal(415, `The content type application/json was expected: ${type}`);
     }
+    if (transport === undefined) return await this.#forward(request, node!, id);
     const posting = this.#posting.get(transport) ?? 0;
     if (posting >= MAX_POSTS) {
       await request.body?.cancel();
@@ -106,20 +118,61 @@ export class SseHandler {
     }
   }
 
+  /** Takes a POST that came to another node; its answer. */
+  receive(id: string, text: string): PostAnswer {
+    const transport = this.#transports.get(id);
+    if (transport === undefined) return { status: 404, text: NO_STREAM };
+    return answerTo(transport.post(text));
+  }
+
   async #receive(request: Request, transport: SseTransport): Promise<Response> {
-    let error: ProtocolError | undefined;
+    let text: string | undefined;
+    try {
+      text = await this.#readText(request);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      transport.close(error.closeCode, error.message);
+      return responseOf(answerTo(error));
+    }
+    if (text === undefined) return refusal(408, TOO_SLOW);
+    return responseOf(answerTo(transport.post(text)));
+  }
+
+  /** Hands a POST on to the node that has the stream. */
+  async #forward(request: Request, node: string, id: string): Promise<Response> {
+    let text: string | undefined;
+    try {
+      text = await this.#readText(request);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return responseOf(answerTo(error));
+    }
+    if (text === undefined) return refusal(408, TOO_SLOW);
+    const answer = await this.#neighbours!.post(node, id, text);
+    return responseOf(answer ?? { status: 404, text: NO_STREAM });
+  }
+
+  /** The other node that an id names, if it does. */
+  #nodeOf(id: string): string | undefined {
+    const neighbours = this.#neighbours;
+    if (neighbours === undefined || !STREAM_ID.test(id)) return undefined;
+    const node = id.slice(0, neighbours.node.length);
+    return node === neighbours.node ? undefined : node;
+  }
+
+  /**
+   * The body as text; `undefined` if it took too long.
+   *
+   * @throws {ProtocolError} If it is too large, cut off or no UTF-8.
+   */
+  async #readText(request: Request): Promise<string | undefined> {
     try {
       const bytes = await this.#readBody(request);
-      if (bytes === undefined) return refusal(408, "The request's body took too long");
-      error = transport.post(decoder.decode(bytes));
-    } catch (thrown) {
-      error = thrown instanceof ProtocolError
-        ? thrown
-        : new ProtocolError("A body of UTF-8 was expected: invalid or cut off");
-      transport.close(error.closeCode, error.message);
+      return bytes && decoder.decode(bytes);
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      throw new ProtocolError("A body of UTF-8 was expected: invalid or cut off");
     }
-    if (error === undefined) return new Response(null, { status: 204 });
-    return refusal(error.closeCode === CloseCode.MESSAGE_TOO_LARGE ? 413 : 400, error.message);
   }
 
   /** The whole body, or `undefined` if it took too long. */
@@ -151,6 +204,37 @@ export class SseHandler {
     }
   }
 }
+
+/** The answer to a POST. */
+export interface PostAnswer {
+  readonly status: number;
+  /** What was wrong; "" if nothing. */
+  readonly text: string;
+}
+
+/** The other nodes, as an {@linkcode SseHandler} sees them. */
+export interface SseNeighbours {
+  /** The name of this node, with which the ids of its streams begin. */
+  readonly node: string;
+  /** Hands a POST on to the node that has its stream; `undefined` if that does not answer. */
+  post(node: string, id: string, text: string): Promise<PostAnswer | undefined>;
+}
+
+function answerTo(error: ProtocolError | undefined): PostAnswer {
+  if (error === undefined) return { status: 204, text: "" };
+  const tooLarge = error.closeCode === CloseCode.MESSAGE_TOO_LARGE;
+  return { status: tooLarge ? 413 : 400, text: error.message };
+}
+
+function responseOf({ status, text }: PostAnswer): Response {
+  return status === 204 ? new Response(null, { status }) : refusal(status, text);
+}
+
+const NO_STREAM = `A ${TRANSPORT_HEADER} header that names an open stream was expected`;
+const TOO_SLOW = "The request's body took too long";
+
+/** What a node makes, in hexadecimal. */
+const STREAM_ID = /^[0-9a-f]{32}$/;
 
 /** The token of an `Authorization` header (RFC 6750 §2.1), if it has one. */
 export function bearerOf(headers: Headers): string | undefined {

@@ -8,6 +8,7 @@ const CONNECTED = {
   session: "s",
   ticket: "t",
   resumed: false,
+  answersKept: false,
   resumeWindowMs: 0,
   pingIntervalMs: 1000,
   pingMisses: 2,

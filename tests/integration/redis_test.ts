@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import type { ReceivedPublication } from "../../src/client/mod.ts";
-import type { RedisOptions } from "../../src/mod.ts";
-import { TestRedis } from "../broker/redis_server.ts";
 import { until } from "../until.ts";
-import { KINDS, type TestServer, withServer } from "./harness.ts";
+import { KINDS } from "./harness.ts";
+import { withNodes } from "./nodes.ts";
 
 Deno.test("clients of three nodes and three transports are in one channel, in one order", async () => {
   await withNodes(3, async (nodes) => {
@@ -96,24 +95,6 @@ Deno.test("while Redis is gone sessions stay and publishers are refused; then al
     assert.equal(reader.session, session);
   });
 });
-
-/** Runs `body` with nodes that share a Redis of their own. */
-async function withNodes(
-  count: number,
-  body: (nodes: readonly TestServer[], redis: TestRedis) => Promise<void>,
-): Promise<void> {
-  const server = await TestRedis.start();
-  const redis: RedisOptions = { url: server.url, timeoutMs: 2000 };
-  const start = (nodes: readonly TestServer[]): Promise<void> =>
-    nodes.length === count
-      ? body(nodes, server)
-      : withServer({ redis }, (node) => start([...nodes, node]));
-  try {
-    await start([]);
-  } finally {
-    await server.stop();
-  }
-}
 
 function range(count: number): number[] {
   return Array.from({ length: count }, (_, at) => at + 1);

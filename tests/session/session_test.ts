@@ -44,6 +44,7 @@ test("a session tells its client what it needs to know", {}, async (node) => {
     session: "",
     ticket: "",
     resumed: false,
+    answersKept: false,
     resumeWindowMs: 60_000,
     pingIntervalMs: 30_000,
     pingMisses: 3,
