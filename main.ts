@@ -29,6 +29,7 @@ const HELP = `Usage: deno task start [options]
   --allow-missing-origin   let in programs that send no Origin   SLIPSTREAM_ALLOW_MISSING_ORIGIN=1
   --redis <url>            Redis to share with other nodes       SLIPSTREAM_REDIS
                            keys of the HTTP API                  SLIPSTREAM_API_KEYS (commas)
+                           key of /metrics                       SLIPSTREAM_METRICS_KEY  this machine only
   --open-to-all            serve the demo channels to everyone   SLIPSTREAM_OPEN_TO_ALL=1
   --no-demo                without /arena and /ticker            SLIPSTREAM_DEMO=off
   --fed                    let clients feed /ticker              SLIPSTREAM_DEMO=fed
@@ -110,6 +111,7 @@ function readOptions(args: string[]): Settings | "help" {
   const redisUrl = values.redis ?? env("REDIS");
   // Not on the command line, which every user of the machine can read.
   const apiKeys = env("API_KEYS")?.split(",");
+  const metricsKey = env("METRICS_KEY");
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new TypeError(
       `--cert and --key must come together: got ${certFile ?? "no --cert"}, ${
@@ -149,6 +151,7 @@ function readOptions(args: string[]): Settings | "help" {
         : toPort("--development-port", developmentPortText),
     }),
     ...(redisUrl !== undefined && { redis: { url: redisUrl } }),
+    ...(metricsKey !== undefined && { metrics: { key: metricsKey } }),
     ...(apiKeys !== undefined && { api: { keys: apiKeys } }),
     ...(certFile !== undefined && keyFile !== undefined && { tls: { certFile, keyFile } }),
   };

@@ -28,6 +28,7 @@ export type { WebTransportRoute } from "./server/webtransport_entrance.ts";
 export type {
   HeartbeatOptions,
   LogEntry,
+  MetricsOptions,
   NamespaceOptions,
   NamespaceSettings,
   RedisOptions,

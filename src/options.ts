@@ -290,6 +290,15 @@ export interface TlsDevelopment {
   readonly developmentFolder: string;
 }
 
+/** Who may read `/metrics`. */
+export interface MetricsOptions {
+  /**
+   * Whoever has it, in `Authorization: Bearer <key>`, may; 32 characters or more.
+   * @default none: only programs on this machine may
+   */
+  readonly key?: string;
+}
+
 /** What `log` is told. */
 export interface LogEntry {
   readonly level: "info" | "warn" | "error";
@@ -356,6 +365,12 @@ export interface ServerOptions {
    * @default none: `/api/` is the app's own
    */
   readonly api?: ApiOptions;
+  /**
+   * Who may read `/metrics`, in the text format of Prometheus; `false`: nobody. Behind a proxy on
+   * this machine every request comes from this machine: set a `key`.
+   * @default {} programs on this machine
+   */
+  readonly metrics?: MetricsOptions | false;
   /**
    * The Redis that this node shares with others: what is published on one reaches the subscribers
    * of all.

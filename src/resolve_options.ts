@@ -37,6 +37,7 @@ export interface ResolvedOptions {
   readonly hooks: NonNullable<ServerOptions["hooks"]>;
   /** `undefined` where there is no API. */
   readonly api: ServerOptions["api"];
+  readonly metrics: NonNullable<ServerOptions["metrics"]>;
   /** `undefined` where the node stands alone. */
   readonly redis: RedisOptions | undefined;
   readonly session: SessionOptions;
@@ -83,6 +84,7 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
     auth: options.auth,
     hooks: options.hooks ?? {},
     api: options.api,
+    metrics: options.metrics ?? {},
     redis: options.redis,
     session: withDefaults(SESSION_DEFAULTS, options.session),
     heartbeat: withDefaults(HEARTBEAT_DEFAULTS, options.heartbeat),
@@ -125,6 +127,12 @@ const pem = v.pipe(
 );
 // deno-lint-ignore ban-types -- every function is accepted, as its own type says more
 const callable = v.custom<Function>((value) => typeof value === "function", "a function");
+
+const secretKey = v.pipe(
+  v.string("a key"),
+  v.minLength(MIN_KEY_LENGTH, `keys of ${MIN_KEY_LENGTH} characters or more`),
+  v.regex(/^[!-~]+$/, "keys of visible ASCII characters"),
+);
 
 const permission = v.union([
   flag,
@@ -329,14 +337,14 @@ const optionsSchema = v.partial(v.strictObject({
     onRpc: callable,
     onDisconnect: callable,
   })),
+  metrics: v.union(
+    [v.literal(false), v.partial(v.strictObject({ key: secretKey }))],
+    `false, or an object with a key of ${MIN_KEY_LENGTH} characters or more`,
+  ),
   api: v.partial(
     v.strictObject({
       keys: v.pipe(
-        v.array(v.pipe(
-          v.string(),
-          v.minLength(MIN_KEY_LENGTH, `keys of ${MIN_KEY_LENGTH} characters or more`),
-          v.regex(/^[!-~]+$/, "keys of visible ASCII characters"),
-        )),
+        v.array(secretKey),
         v.minLength(1, "one key or more"),
       ),
       maxBodyBytes: positive,
@@ -396,7 +404,7 @@ function describe(issues: readonly v.BaseIssue<unknown>[]): string {
     const expected = issue.message.startsWith("Invalid ") ? issue.expected : issue.message;
     // What may hold a secret is not told.
     const secret = at === "tls.key" || at.startsWith("redis.") || at.startsWith("auth.key") ||
-      at.startsWith("api.keys");
+      at.startsWith("api.keys") || at.startsWith("metrics");
     return `  ${at}: expected ${expected}, got ${secret ? "another text" : got(issue)}`;
   });
   return `Invalid options\n${lines.join("\n")}`;

@@ -86,6 +86,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "hono": ["api", "server"],
   "ioredis": ["broker"],
   "jose": ["auth"],
+  "prom-client": ["server"],
   "reflect-metadata": ["tls"],
   "valibot": ["api", "resolve_options", "policy", "protocol", "session"],
 };

@@ -51,6 +51,9 @@ export class Hub implements BrokerSink, PresenceSink {
   readonly #context: ChannelContext;
   /** Bounded by the sessions of the node and their `maxSubscriptions`. */
   readonly #channels = new Map<string, Channel>();
+  /** Publications that were published on this node, and that came from the broker, in count. */
+  published = 0;
+  received = 0;
   #dropped = 0;
   #conflated = 0;
 
@@ -170,6 +173,7 @@ export class Hub implements BrokerSink, PresenceSink {
           (key === undefined ? "none" : `${key.length}`),
       );
     }
+    this.published++;
     return this.#broker.publish(publication, retention);
   }
 
@@ -213,6 +217,7 @@ export class Hub implements BrokerSink, PresenceSink {
   }
 
   publication(publication: Publication): void {
+    this.received++;
     this.#channels.get(publication.channel)?.publication(publication);
   }
 

@@ -43,6 +43,8 @@ export class Door {
   /** Bounded by the admission's maxSessions. */
   readonly #inside = new Set<Visit>();
   readonly #passes: Passes;
+  /** Clients that there was no place for, by why. */
+  readonly refusals: Map<string, number> = new Map();
   #lingering = 0;
   #shut = false;
   #emptied: PromiseWithResolvers<void> | undefined;
@@ -62,6 +64,7 @@ export class Door {
     // Open files are no matter yet: the client may come over UDP.
     if (this.#shut || !guard.hasRoom(false)) return this.#refuse();
     const refused = admission.invite(address, returning ? "returning" : "new");
+    if (refused !== undefined) this.#count(refused.reason);
     return refused ?? { admitted: true, pass: this.#passes.issue() };
   }
 
@@ -76,7 +79,9 @@ export class Door {
     if (this.#shut || !guard.hasRoom(listening !== undefined)) return this.#refuse();
     const invited = pass !== undefined && this.#passes.use(pass);
     const place = admission.admit(address, invited ? "invited" : "new");
-    return place.admitted ? new Visit(this, place, accept, listening) : place;
+    if (place.admitted) return new Visit(this, place, accept, listening);
+    this.#count(place.reason);
+    return place;
   }
 
   /** Called by a visit that has its transport. */
@@ -125,7 +130,12 @@ export class Door {
     if (this.#replacedTimer !== undefined) this.#options.clock.clearTimeout(this.#replacedTimer);
   }
 
+  #count(reason: string): void {
+    this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
+  }
+
   #refuse(): Refused {
+    this.#count(this.#shut ? "draining" : "capacity");
     const retryAfterMs = SHUT_RETRY_MS * (1 + this.#options.random());
     return { admitted: false, reason: "total", retryAfterMs };
   }

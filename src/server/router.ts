@@ -9,6 +9,7 @@ import type { TransportAcceptor } from "../transport/transport.ts";
 import type { WebSocketHandler } from "../transport/websocket.ts";
 import type { Door } from "./door.ts";
 import { liveness, readiness } from "./health.ts";
+import type { Metrics } from "./metrics.ts";
 import type { OriginGate } from "./origin_gate.ts";
 import { retryAfter } from "./retry_after.ts";
 import { StaticFiles } from "./static_files.ts";
@@ -38,6 +39,8 @@ export interface RouterParts {
   readonly redis: () => RedisState | undefined;
   /** `Alt-Svc` (RFC 7838), sent over TLS: where the same is served over HTTP/3. */
   readonly altSvc: string;
+  /** Answers `/metrics`; `undefined` where nobody may read them. */
+  readonly metrics: Metrics | undefined;
   /** Answers `/api/`; `undefined` where that is the app's own. */
   readonly api: Hono | undefined;
   /** The app's own routes; without them the pages are served. */
@@ -127,7 +130,10 @@ export function createRouter(parts: RouterParts): Router {
     if (file !== undefined) file.headers.set("access-control-allow-origin", "*");
     return file ?? c.text("The SDK is not built: run deno task build\n", 404);
   });
-  const { api, fetch } = parts;
+  const { api, fetch, metrics } = parts;
+  if (metrics !== undefined) {
+    app.get("/metrics", (c) => metrics.respond(c.req.raw, c.env.remoteAddr.hostname));
+  }
   if (api !== undefined) app.all("/api/*", (c) => api.fetch(c.req.raw));
   if (fetch !== undefined) {
     app.all("*", (c) => fetch(c.req.raw, { address: c.env.remoteAddr.hostname }));

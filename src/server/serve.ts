@@ -15,6 +15,7 @@ import { developmentHostnames, isWildcard, openCertificates, urlHost } from "./c
 import { Door } from "./door.ts";
 import { Listeners } from "./listeners.ts";
 import { startNode } from "./node.ts";
+import { Metrics } from "./metrics.ts";
 import { OriginGate } from "./origin_gate.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { createRouter } from "./router.ts";
@@ -114,6 +115,13 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     redis: node.redis,
     infoFor,
     altSvc: `h3=":${listeners.port}"; ma=86400`,
+    metrics: resolved.metrics === false ? undefined : new Metrics(resolved.metrics, {
+      hub: node.hub,
+      sessions: node.sessions,
+      door,
+      gate,
+      redis: node.redis,
+    }),
     api: resolved.api && createApi(resolved.api, {
       publish: (publication) => node.hub.publish(publication),
       members: (channel) => node.hub.members(channel),
