@@ -121,7 +121,7 @@ return { offset, epoch, run }
 
 /*
  * Presence. A member belongs to a node, whose lease in each of its channels it renews; what changes
- * in one call is told in one message.
+ * in one call is told together.
  *
  * KEYS members, joined, leases, channel. ARGV[1] "SPUBLISH" or "PUBLISH".
  */
@@ -130,8 +130,15 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local changes = {}
 
+local function publish()
+  if #changes > 0 then redis.call(ARGV[1], KEYS[4], 'm' .. table.concat(changes)) end
+  changes = {}
+end
+
+-- A thousand in one message: with 1 KiB of info each a megabyte, and Redis cuts off at 32.
 local function tell(sign, member)
   changes[#changes + 1] = sign .. struct.pack('>I4', #member) .. member
+  if #changes == 1000 then publish() end
 end
 
 local function leave(session, member)
@@ -140,8 +147,15 @@ local function leave(session, member)
   tell('-', member)
 end
 
-local function publish()
-  if #changes > 0 then redis.call(ARGV[1], KEYS[4], 'm' .. table.concat(changes)) end
+local function hold(node, ttl)
+  redis.call('HSET', KEYS[3], node, string.format('%.0f', now + ttl))
+end
+
+-- Before the sweep: a node that comes late, and that nobody has given up, keeps its members.
+local function renew(node, ttl)
+  local known = redis.call('HEXISTS', KEYS[3], node)
+  if known == 1 then hold(node, ttl) end
+  return known
 end
 
 -- Whoever comes takes out the members of nodes that no longer renew.
@@ -165,8 +179,8 @@ end
 // the sessions that leave. Returns 0 if Redis knew nothing of the node here.
 const MEMBERS_CHANGE = `${PRESENCE}
 local node, ttl, joins = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local known = renew(node, ttl)
 sweep()
-local known = redis.call('HEXISTS', KEYS[3], node)
 local order = clock[1] * 1000000 + clock[2]
 for at = 1, joins do
   local session, member = ARGV[3 + 2 * at], node .. ARGV[4 + 2 * at]
@@ -181,7 +195,7 @@ for at = 5 + 2 * joins, #ARGV do
   -- A session that has moved to another node stays.
   if member and string.sub(member, 1, 16) == node then leave(ARGV[at], member) end
 end
-if joins > 0 then redis.call('HSET', KEYS[3], node, string.format('%.0f', now + ttl)) end
+if joins > 0 then hold(node, ttl) end
 for key = 1, 3 do redis.call('PEXPIRE', KEYS[key], 2 * ttl) end
 publish()
 return known
@@ -190,9 +204,8 @@ return known
 // ARGV [2] node, [3] time of its lease. Returns 0 if Redis knows nothing of the node here.
 const MEMBERS_RENEW = `${PRESENCE}
 local node, ttl = ARGV[2], tonumber(ARGV[3])
+local known = renew(node, ttl)
 sweep()
-local known = redis.call('HEXISTS', KEYS[3], node)
-if known == 1 then redis.call('HSET', KEYS[3], node, string.format('%.0f', now + ttl)) end
 for key = 1, 3 do redis.call('PEXPIRE', KEYS[key], 2 * ttl) end
 publish()
 return known

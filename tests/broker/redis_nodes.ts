@@ -1,5 +1,6 @@
 import type { BrokerSink, Retention } from "../../src/broker/broker.ts";
 import { RedisBroker } from "../../src/broker/redis_broker.ts";
+import { RedisPresence } from "../../src/broker/redis_presence.ts";
 import type { RedisOptions } from "../../src/options.ts";
 import { systemClock } from "../../src/policy/clock.ts";
 import { systemRandom } from "../../src/policy/random.ts";
@@ -48,3 +49,22 @@ export const KEEP: Retention = {
   maxKeys: 100,
   keyTtlMs: 60_000,
 };
+
+/** Nodes that are subscribed to the channel `c`, with their presence. */
+export async function startPresence(count: number, redis: RedisOptions, ttlMs = 60_000) {
+  const { brokers, errors, close, delivered } = await startNodes(count, redis);
+  for (const broker of brokers) await broker.subscribe("c", KEEP);
+  const nodes = brokers.map((broker) =>
+    new RedisPresence({ broker, clock: systemClock, random: systemRandom, ttlMs })
+  );
+  return {
+    brokers,
+    errors,
+    nodes,
+    delivered,
+    async close() {
+      for (const node of nodes) await node.close();
+      await close();
+    },
+  };
+}

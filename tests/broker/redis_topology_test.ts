@@ -6,8 +6,8 @@ import { systemClock } from "../../src/policy/clock.ts";
 import { systemRandom } from "../../src/policy/random.ts";
 import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
 import { until } from "../until.ts";
-import { testBroker } from "./conformance.ts";
-import { KEEP, startNodes } from "./redis_nodes.ts";
+import { testBroker, testPresence } from "./conformance.ts";
+import { KEEP, startNodes, startPresence } from "./redis_nodes.ts";
 import { startSentinel } from "./redis_sentinel.ts";
 import { TestRedis } from "./redis_server.ts";
 import { Watch } from "./redis_watch.ts";
@@ -42,6 +42,41 @@ testBroker("RedisBroker over a Cluster", async (count) => {
       assert.deepEqual(nodes.errors, []);
     },
   };
+});
+
+testPresence("RedisPresence over a Cluster", async (count) => {
+  const cluster = servers.map(({ url }) => url);
+  const { nodes, errors, delivered, close } = await startPresence(count, {
+    cluster,
+    prefix: `test${++prefixes}`,
+  });
+  return {
+    nodes,
+    delivered,
+    async close() {
+      await close();
+      assert.deepEqual(errors, []);
+    },
+  };
+});
+
+Deno.test("Cluster: presence of a node that dies goes after its time, and its channel's slot may move", async () => {
+  const prefix = `test${++prefixes}`;
+  const cluster = servers.map(({ url }) => url);
+  const { nodes, brokers, close } = await startPresence(2, { cluster, prefix }, 1500);
+  const left: string[] = [];
+  await nodes[1]!.start({ joined() {}, left: (_channel, { session }) => left.push(session) });
+  await nodes[0]!.start({ joined() {}, left() {} });
+  await nodes[0]!.join("c", { session: "dies" });
+  await nodes[1]!.join("c", { session: "stays" });
+  const key = new ChannelKeys(prefix, "c").members;
+  await moveSlot(servers, await servers[0]!.ask((client) => client.cluster("KEYSLOT", key)));
+  assert.equal(await nodes[1]!.count("c"), 2);
+  await brokers[0]!.close();
+  await until(() => left.length > 0, "the lease ends");
+  assert.deepEqual(left, ["dies"]);
+  assert.deepEqual(await nodes[1]!.members("c", 9), [{ session: "stays" }]);
+  await close();
 });
 
 Deno.test("Cluster: a slot that moves under load loses nothing unsaid", async () => {
@@ -184,10 +219,14 @@ async function startCluster(): Promise<TestRedis[]> {
   return servers;
 }
 
+/** Which server has a slot that was moved. */
+const owners = new Map<number, number>();
+
 /** Moves a slot from the server that has it to another, as `redis-cli --cluster reshard` does. */
 async function moveSlot(servers: readonly TestRedis[], slot: number): Promise<void> {
-  const from = Math.floor(slot / Math.ceil(16_384 / 3));
+  const from = owners.get(slot) ?? Math.floor(slot / Math.ceil(16_384 / 3));
   const to = (from + 1) % 3;
+  owners.set(slot, to);
   const ids = await Promise.all(
     servers.map((server) =>
       server.ask(async (client) => `${await client.call("CLUSTER", "MYID")}`)
