@@ -12,9 +12,8 @@ export function installPeers(): Peers {
   // Where there is no Node, Deno answers in its place, and would be compared with itself.
   const nodeVersion = spawnSync("node", ["--version"], { encoding: "utf8" }).stdout?.trim() ?? "";
   if (!nodeVersion.startsWith("v")) return { missing: "node was not found on the PATH" };
-  if (existsSync(`${folder}node_modules/ws`) && existsSync(`${folder}node_modules/socket.io`)) {
-    return { nodeVersion };
-  }
+  const packages = ["ws", "socket.io", "@socket.io/redis-adapter", "ioredis"];
+  if (packages.every((name) => existsSync(`${folder}node_modules/${name}`))) return { nodeVersion };
   const npm = spawnSync("npm", ["install", "--no-package-lock", "--no-audit", "--no-fund"], {
     cwd: folder,
     encoding: "utf8",

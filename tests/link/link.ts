@@ -14,13 +14,23 @@ const ADDRESSES: Readonly<Record<End, string>> = { near: "198.18.0.1", far: "198
  */
 export class Link {
   readonly #cable: Child;
+  /** Sets TCP's congestion control in a namespace. */
+  readonly #congestion: string;
 
-  private constructor(cable: Child) {
+  private constructor(cable: Child, congestion: string | undefined) {
     this.#cable = cable;
+    this.#congestion = congestion === undefined
+      ? ""
+      : `echo ${congestion} > /proc/sys/net/ipv4/tcp_congestion_control; `;
   }
 
-  /** Opens a link that loses nothing yet. `seed`: of what it will lose. */
-  static async open(seed: number): Promise<Link> {
+  /**
+   * Opens a link that loses nothing yet.
+   *
+   * @param seed Of what it will lose.
+   * @param congestion TCP's congestion control at both ends; without it the machine's.
+   */
+  static async open(seed: number, congestion?: string): Promise<Link> {
     const file = new URL("link_process.ts", import.meta.url).pathname;
     const cable = new Child([
       "unshare",
@@ -33,7 +43,7 @@ export class Link {
       String(seed),
     ]);
     await cable.ask();
-    return new Link(cable);
+    return new Link(cable, congestion);
   }
 
   /** The address of an end. */
@@ -58,7 +68,10 @@ export class Link {
 
   /** Starts a process at one end; resolves with it and its first line, parsed. */
   async start<Greeting>(end: End, command: readonly string[]): Promise<[Child, Greeting]> {
-    const script = `read go; ip link set lo up; ip addr add ${ADDRESSES[end]}/30 dev ${end}; ` +
+    const script =
+      `read go; ${this.#congestion}ip link set lo up; ip addr add ${
+        ADDRESSES[end]
+      }/30 dev ${end}; ` +
       `ip link set ${end} up; exec "$@"`;
     const child = new Child(["unshare", "--net", "sh", "-c", script, "sh", ...command]);
     try {

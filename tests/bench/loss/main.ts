@@ -18,6 +18,7 @@ const USAGE = `deno task bench:loss [options]
   --subscribers <count>  of each server (4)
   --rtt <ms>             round-trip time of the link (50)
   --seed <number>        of what the link loses (1)
+  --congestion <name>    TCP's congestion control (cubic, which Linux has by default)
   --out <folder>         where the chart goes (a new temporary folder)
 `;
 
@@ -29,6 +30,7 @@ const { values: options } = parseArgs({
     subscribers: { type: "string", default: "4" },
     rtt: { type: "string", default: "50" },
     seed: { type: "string", default: "1" },
+    congestion: { type: "string", default: "cubic" },
     out: { type: "string" },
   },
 });
@@ -62,6 +64,7 @@ async function bench(): Promise<void> {
     seconds: positive("seconds", options.seconds ?? (options.quick ? "6" : "12")),
     subscribers: positive("subscribers", options.subscribers),
     seed: positive("seed", options.seed),
+    congestion: options.congestion,
   };
   const peers = installPeers();
   const contenders = [...OURS, ...("missing" in peers ? [] : PEERS)];
@@ -79,7 +82,8 @@ async function bench(): Promise<void> {
 
   print(
     `\nAge of 64 B updates, 60 a second, to ${common.subscribers} subscribers for ` +
-      `${common.seconds} s each, over a link of ${common.rttMs} ms RTT, in ms`,
+      `${common.seconds} s each, over a link of ${common.rttMs} ms RTT, TCP by ` +
+      `${common.congestion}, in ms`,
   );
   print(freshnessTable(losses, ages));
   print("\nLast values of keys before they went quiet: latest, WebTransport");

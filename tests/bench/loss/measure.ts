@@ -19,6 +19,8 @@ export interface Run {
   readonly seconds: number;
   readonly subscribers: number;
   readonly seed: number;
+  /** Of TCP, as Linux calls it. */
+  readonly congestion: string;
 }
 
 /** Ages in milliseconds, and the part of the updates that never came. */
@@ -106,7 +108,7 @@ async function withBoth<Result>(
   run: Run,
   use: (server: Child, client: Child, link: Link) => Promise<Result>,
 ): Promise<Result> {
-  const link = await Link.open(run.seed);
+  const link = await Link.open(run.seed, run.congestion);
   const folder = await Deno.makeTempDir({ prefix: "slipstream_loss_" });
   const children: Child[] = [];
   try {
