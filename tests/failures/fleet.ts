@@ -165,7 +165,7 @@ export class Fleet {
   }
 
   /** What became of everything, with the promises asserted. */
-  account(sameSessions: boolean): FleetAccount {
+  account(): FleetAccount {
     const count = { duplicates: 0, reordered: 0, silent: 0, saidAsGap: 0, gaps: 0, received: 0 };
     let backwards = 0;
     let kept = 0;
@@ -193,6 +193,7 @@ export class Fleet {
       unknown: total("unknown"),
       expected: kept,
       ...count,
+      longGaps: this.readers.reduce((sum, { ordered }) => sum + ordered.get("long:a")!.gaps, 0),
       backwards,
       readFromHistory: this.nodes.reduce(
         (sum, node) => sum + (this.#states.get(node)?.at(-1)?.readFromHistory ?? 0),
@@ -212,7 +213,7 @@ export class Fleet {
     });
     assert(account.pendingBytes <= MAX_PENDING_BYTES, `${account.pendingBytes} bytes wait`);
     assert(account.rssMegabytes < 500, `a node has ${account.rssMegabytes} MB`);
-    if (sameSessions) assert.equal(account.sessionsKept, this.readers.length);
+    assert.equal(account.sessionsKept, this.readers.length);
     return account;
   }
 
@@ -292,6 +293,8 @@ export interface FleetAccount {
   readonly received: number;
   readonly saidAsGap: number;
   readonly gaps: number;
+  /** Of those, in the channel with a long history. */
+  readonly longGaps: number;
   readonly readFromHistory: number;
   readonly pendingBytes: number;
   readonly rssMegabytes: number;

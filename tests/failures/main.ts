@@ -1,4 +1,5 @@
 import { CASES, LONG, runCase, SHORT } from "./cases.ts";
+import { runHerd } from "./herd.ts";
 
 /**
  * Runs the failure matrix and tells what came of each case. `--long` has outages of 10 s and a load
@@ -8,9 +9,13 @@ import { CASES, LONG, runCase, SHORT } from "./cases.ts";
 const scale = Deno.args.includes("--long") ? LONG : SHORT;
 const words = Deno.args.filter((word) => word !== "--long");
 let failed = 0;
-for (const given of CASES.filter(({ name }) => words.every((word) => name.includes(word)))) {
+const all = [
+  ...CASES.map((given) => ({ name: given.name, run: () => runCase(given, scale) })),
+  { name: "herd", run: () => runHerd(scale) },
+];
+for (const given of all.filter(({ name }) => words.every((word) => name.includes(word)))) {
   try {
-    print(await runCase(given, scale));
+    print(await given.run());
   } catch (error) {
     failed++;
     print(`${given.name}: FAILED\n${error instanceof Error ? error.stack : error}`);
