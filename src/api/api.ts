@@ -10,8 +10,8 @@ import { API_DEFAULTS, type ApiOptions } from "./options.ts";
 import { jsonOf, payloadFrom } from "./payload.ts";
 import { type Problem, problem, problemOf, problemResponse } from "./problem.ts";
 import {
-  channelSchema,
   historySchema,
+  presenceSchema,
   publicationSchema,
   publishManySchema,
   removeSchema,
@@ -20,7 +20,8 @@ import {
 /** What the API needs of its server; errors are `CommandError`s. */
 export interface ApiHost {
   publish(publication: NewPublication): Promise<Position>;
-  members(channel: string): Promise<readonly Member[]>;
+  members(channel: string, limit: number): Promise<readonly Member[]>;
+  memberCount(channel: string): Promise<number>;
   history(channel: string, query: { since?: Position; limit: number }): Promise<HistoryPage>;
   /** The channels that have subscribers on this node. */
   channels(): Iterable<{
@@ -90,9 +91,13 @@ export function createApi(options: ApiOptions, host: ApiHost): Hono {
     return answer(c, { position: await host.publish({ channel, key, removed: true, data }) });
   });
   api.get("/presence", async (c) => {
-    const { channel } = readQuery(c, channelSchema);
-    const members = await host.members(channel);
+    const { channel, limit } = readQuery(c, presenceSchema);
+    const [members, count] = await Promise.all([
+      host.members(channel, limit),
+      host.memberCount(channel),
+    ]);
     return answer(c, {
+      count,
       members: members.map(({ info, ...member }) => ({
         ...member,
         ...(info !== undefined && { info: jsonOf(info).data }),

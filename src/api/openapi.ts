@@ -1,12 +1,12 @@
 import { toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 import {
-  channelSchema,
   channelsSchema,
   historyPageSchema,
   historySchema,
   infoSchema,
   membersSchema,
+  presenceSchema,
   problemSchema,
   publicationSchema,
   publishedManySchema,
@@ -45,8 +45,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "/presence": {
     method: "get",
-    summary: "Who is in a channel, on all nodes, the longest present first",
-    query: channelSchema,
+    summary: "Who is in a channel, on all nodes, the longest present first, and how many they are",
+    query: presenceSchema,
     answer: membersSchema,
   },
   "/history": {

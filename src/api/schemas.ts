@@ -20,8 +20,6 @@ export const publishManySchema = v.strictObject({
 
 export const removeSchema = v.strictObject({ channel, key }, "an object with channel and key");
 
-export const channelSchema = v.strictObject({ channel }, "a query with channel");
-
 /** What a query may have as a number. */
 const numeral = (what: string, most: number) =>
   v.pipe(
@@ -30,6 +28,12 @@ const numeral = (what: string, most: number) =>
     v.transform(Number),
     v.maxValue(most, what),
   );
+
+export const presenceSchema = v.strictObject({
+  channel,
+  /** Members at most, in count; 0 counts them only. */
+  limit: v.optional(numeral("a limit of 0 to 500", 500), "500"),
+}, "a query with channel and limit");
 
 export const historySchema = v.pipe(
   v.strictObject({
@@ -63,6 +67,8 @@ export const publishedManySchema = v.object({
 });
 
 export const membersSchema = v.object({
+  /** How many there are, listed or not. */
+  count: v.number(),
   members: v.array(v.object({
     session: v.string(),
     user: v.optional(v.string()),

@@ -205,15 +205,20 @@ export class Hub implements BrokerSink, PresenceSink {
   }
 
   /**
-   * Who is in a channel, the longest present first.
+   * Who is in a channel, the longest present first: at most `limit`, and never more than 500.
    *
    * @throws {CommandError} If there is no such channel, or it has no presence.
    */
-  async members(name: string): Promise<readonly Member[]> {
-    if (!this.namespaces.of(name).presence) {
-      throw new CommandError(ErrorCode.NOT_FOUND, `The channel has no presence: "${name}"`);
-    }
-    return await this.#presence.members(name, MAX_MEMBERS);
+  async members(name: string, limit = MAX_MEMBERS): Promise<readonly Member[]> {
+    this.#requirePresence(name);
+    if (limit === 0) return [];
+    return await this.#presence.members(name, Math.min(limit, MAX_MEMBERS));
+  }
+
+  /** How many are in a channel, over all nodes, without listing them. Errors as of `members()`. */
+  async memberCount(name: string): Promise<number> {
+    this.#requirePresence(name);
+    return await this.#presence.count(name);
   }
 
   publication(publication: Publication): void {
@@ -239,6 +244,11 @@ export class Hub implements BrokerSink, PresenceSink {
     this.#channels.clear();
     await this.#presence.close();
     await this.#broker.close();
+  }
+
+  #requirePresence(name: string): void {
+    if (this.namespaces.of(name).presence) return;
+    throw new CommandError(ErrorCode.NOT_FOUND, `The channel has no presence: "${name}"`);
   }
 
   #open(name: string): Channel {

@@ -124,7 +124,8 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     }),
     api: resolved.api && createApi(resolved.api, {
       publish: (publication) => node.hub.publish(publication),
-      members: (channel) => node.hub.members(channel),
+      members: (channel, limit) => node.hub.members(channel, limit),
+      memberCount: (channel) => node.hub.memberCount(channel),
       history: (channel, query) => node.hub.history(channel, query),
       channels: () => node.hub.openChannels(),
       info: () => ({

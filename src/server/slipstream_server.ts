@@ -169,6 +169,16 @@ export class SlipstreamServer {
   }
 
   /**
+   * How many sessions are present in a channel, over all nodes, without listing them.
+   *
+   * @throws {CommandError} If there is no such channel, it has no presence, or the broker cannot be
+   * reached.
+   */
+  memberCount(channel: string): Promise<number> {
+    return this.#parts.hub.memberCount(channel);
+  }
+
+  /**
    * Hears of a channel in this process: what clients publish, such as a game's inputs. The
    * listener is called in the turn in which a publication comes, and must not wait or throw; what
    * it throws is logged. Resolves with what ends it.

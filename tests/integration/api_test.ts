@@ -99,7 +99,10 @@ Deno.test("a backend sees who is there, and the channels of the node", async () 
     const ada = client("websocket", { info: { name: "Ada" } });
     await ada.channel("chat:c").subscribe({ onPublication: () => {} }).ready;
     const present = await ask("/presence?channel=chat:c");
-    assert.deepEqual(present.body, { members: [{ session: ada.session, info: { name: "Ada" } }] });
+    const members = [{ session: ada.session, info: { name: "Ada" } }];
+    assert.deepEqual(present.body, { count: 1, members });
+    const counted = await ask("/presence?channel=chat:c&limit=0");
+    assert.deepEqual(counted.body, { count: 1, members: [] });
     const channels = await ask("/channels");
     assert.deepEqual(channels.body, {
       channels: [{ channel: "chat:c", subscribers: 1, dropped: 0, conflated: 0 }],

@@ -45,6 +45,8 @@ Deno.test("presence and history are of all nodes", async () => {
     await until(() => events.includes('join {"name":"Bob"}'), "Bob joins");
     const members = await channel.presence();
     assert.deepEqual(members.map(({ info }) => info), [{ name: "Ann" }, { name: "Bob" }]);
+    assert.equal(await there!.server.memberCount("chat:lobby"), 2);
+    await assert.rejects(there!.server.memberCount("points:map"), { code: 404 });
     await bob.channel("chat:lobby").publish("hello");
     const { publications } = await channel.history({ limit: 5 });
     assert.deepEqual(publications.map(({ data }) => data), ["hello"]);
