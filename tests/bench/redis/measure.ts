@@ -60,7 +60,7 @@ export async function latency(
     const turns = Math.round(seconds * 500);
     await load.ask({ begin: true });
     await publisher.ask({ publish: { perTurn: 2, everyMs: 2, turns } });
-    return await load.ask<LoadReport>({ report: { expected: turns * 2 * 10 } });
+    return await whole(load, turns * 2 * 10);
   });
 }
 
@@ -76,9 +76,7 @@ export async function cost(
     await load.ask({ begin: true });
     const before = sum(nodes);
     await publisher.ask({ publish: { perTurn: 5, everyMs: 50, turns } });
-    const { deliveries } = await load.ask<LoadReport>({
-      report: { expected: turns * 5 * subscribers },
-    });
+    const { deliveries } = await whole(load, turns * 5 * subscribers);
     const micros = sum(nodes) - before;
     return {
       microsPerDelivery: micros / deliveries,
@@ -97,9 +95,7 @@ export async function saturation(
     const turns = Math.round(seconds * 50);
     await load.ask({ begin: true });
     await publisher.ask({ publish: { perTurn: 2000, everyMs: 20, turns } });
-    const { deliveries, seconds: taken } = await load.ask<LoadReport>({
-      report: { expected: turns * 2000 },
-    });
+    const { deliveries, seconds: taken } = await whole(load, turns * 2000);
     return deliveries / taken;
   });
 }
@@ -124,6 +120,8 @@ export async function growth(
     const before = sum(children);
     const turns = Math.round(seconds * 100);
     await publisher!.ask({ publish: { perTurn: 20, everyMs: 10, turns } });
+    // Those on their way.
+    await new Promise((resolve) => setTimeout(resolve, 500));
     const micros = sum(children) - before;
     const states = await Promise.all(
       children.map((node) => node.ask<ServerState>({ state: true })),
@@ -167,6 +165,13 @@ async function withNodes<Result>(
     await load.end();
     for (const node of nodes) await node.end();
   }
+}
+
+/** What the subscribers got: all of it, or the figures would be of something else. */
+async function whole(load: Child, expected: number): Promise<LoadReport> {
+  const report = await load.ask<LoadReport>({ report: { expected } });
+  if (report.deliveries >= expected) return report;
+  throw new Error(`Deliveries are missing: ${report.deliveries} of ${expected} came`);
 }
 
 function sum(children: readonly Child[]): number {
