@@ -10,6 +10,7 @@ import { API_DEFAULTS, type ApiOptions } from "./options.ts";
 import { jsonOf, payloadFrom } from "./payload.ts";
 import { type Problem, problem, problemOf, problemResponse } from "./problem.ts";
 import {
+  disconnectSchema,
   historySchema,
   presenceSchema,
   publicationSchema,
@@ -23,6 +24,10 @@ export interface ApiHost {
   members(channel: string, limit: number): Promise<readonly Member[]>;
   memberCount(channel: string): Promise<number>;
   history(channel: string, query: { since?: Position; limit: number }): Promise<HistoryPage>;
+  disconnect(
+    target: { readonly session: string } | { readonly user: string },
+    options: { readonly code?: number; readonly reason?: string },
+  ): Promise<void>;
   /** The channels that have subscribers on this node. */
   channels(): Iterable<{
     readonly name: string;
@@ -89,6 +94,15 @@ export function createApi(options: ApiOptions, host: ApiHost): Hono {
     const { channel, key } = await readBody(c, removeSchema);
     const data = { format: "binary", bytes: new Uint8Array(0) } as const;
     return answer(c, { position: await host.publish({ channel, key, removed: true, data }) });
+  });
+  api.post("/disconnect", async (c) => {
+    const { session, user, code, reason } = await readBody(c, disconnectSchema);
+    const target = session === undefined ? { user: user! } : { session };
+    await host.disconnect(target, {
+      ...(code !== undefined && { code }),
+      ...(reason !== undefined && { reason }),
+    });
+    return answer(c, {});
   });
   api.get("/presence", async (c) => {
     const { channel, limit } = readQuery(c, presenceSchema);

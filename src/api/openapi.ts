@@ -2,6 +2,8 @@ import { toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 import {
   channelsSchema,
+  disconnectSchema,
+  doneSchema,
   historyPageSchema,
   historySchema,
   infoSchema,
@@ -42,6 +44,12 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Remove a key of a latest channel",
     body: removeSchema,
     answer: publishedSchema,
+  },
+  "/disconnect": {
+    method: "post",
+    summary: "End a session, or all of a user, on whatever node they are",
+    body: disconnectSchema,
+    answer: doneSchema,
   },
   "/presence": {
     method: "get",

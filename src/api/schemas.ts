@@ -29,6 +29,28 @@ const numeral = (what: string, most: number) =>
     v.maxValue(most, what),
   );
 
+export const disconnectSchema = v.pipe(
+  v.strictObject({
+    /** One session by its name, or all of a user. */
+    session: v.optional(v.string("a text")),
+    user: v.optional(v.string("a text")),
+    /** Its range says whether clients come back: 3000 to 3499 and 4000 to 4499 do. */
+    code: v.optional(
+      v.pipe(
+        v.number("a close code"),
+        v.check((code) => Number.isInteger(code) && code >= 3000 && code <= 4999, "3000 to 4999"),
+      ),
+    ),
+    reason: v.optional(v.pipe(v.string("a text"), v.maxLength(120, "at most 120 characters"))),
+  }, "an object with session or user, code and reason"),
+  v.check(
+    ({ session, user }) => (session === undefined) !== (user === undefined),
+    "either session or user",
+  ),
+);
+
+export const doneSchema = v.object({});
+
 export const presenceSchema = v.strictObject({
   channel,
   /** Members at most, in count; 0 counts them only. */

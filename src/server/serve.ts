@@ -127,6 +127,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
       members: (channel, limit) => node.hub.members(channel, limit),
       memberCount: (channel) => node.hub.memberCount(channel),
       history: (channel, query) => node.hub.history(channel, query),
+      disconnect: (target, options) => node.disconnects.disconnect(target, options),
       channels: () => node.hub.openChannels(),
       info: () => ({
         sessions: node.sessions.count,

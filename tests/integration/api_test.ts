@@ -122,6 +122,19 @@ Deno.test("a key of a latest channel is published and removed", async () => {
   });
 });
 
+Deno.test("a backend ends a session, with a code that its client gets", async () => {
+  await withApi(async ({ client, ask }) => {
+    const ada = client("websocket");
+    await ada.ready;
+    const done = await ask(
+      "/disconnect",
+      post({ session: ada.session, code: 4500, reason: "banned" }),
+    );
+    assert.equal(done.status, 200);
+    assert.deepEqual(await ada.closed, { code: 4500, reason: "banned" });
+  });
+});
+
 Deno.test("what is wrong with a request is told as a problem", async () => {
   await withApi(async ({ ask }) => {
     const wrong: [status: number, detail: RegExp, path: string, init?: RequestInit][] = [
@@ -140,6 +153,8 @@ Deno.test("what is wrong with a request is told as a problem", async () => {
         headers: { "content-type": "text/plain" },
         body: "{}",
       }],
+      [400, /either session or user/, "/disconnect", post({ code: 4500 })],
+      [400, /3000 to 4999/, "/disconnect", post({ user: "u", code: 1 })],
       [400, /A body of JSON/, "/publish", post('{"channel":')],
       [400, /Either data or base64 was expected: neither/, "/publish", post({ channel: "chat:a" })],
       [400, /both/, "/publish", post({ channel: "chat:a", data: 1, base64: "AQID" })],
