@@ -1,6 +1,6 @@
 import type { CloseInfo } from "../protocol/close_code.ts";
 import { cutReason, MAX_WEBSOCKET_REASON_BYTES } from "../protocol/close_reason.ts";
-import type { EncodedMessage, Encoding } from "../protocol/encoded_message.ts";
+import { EncodedMessage, type Encoding } from "../protocol/encoded_message.ts";
 import { messageTooLarge, ProtocolError } from "../protocol/protocol_error.ts";
 import { encodingOf, SUBPROTOCOL } from "../protocol/subprotocol.ts";
 import { binaryBatch, textBatch } from "./batch.ts";
@@ -112,11 +112,7 @@ class WebSocketTransport extends PeerTransport implements Congested, EventListen
 
   send(messages: readonly EncodedMessage[]): void {
     if (!this.receiving || this.#socket.readyState !== WebSocket.OPEN) return;
-    this.#socket.send(
-      this.encoding === "binary"
-        ? binaryBatch.of(messages) as Uint8Array<ArrayBuffer>
-        : textBatch.of(messages),
-    );
+    this.#send(messages);
     if (!this.#congested && this.#socket.bufferedAmount >= this.options.highWaterBytes) {
       this.#congested = true;
       this.#poll.add(this);
@@ -133,12 +129,24 @@ class WebSocketTransport extends PeerTransport implements Congested, EventListen
   }
 
   protected override sendClose({ code, reason }: CloseInfo): void {
+    // Deno drops its close frame if the peer was just sending; what is sent before it arrives.
+    if (this.#socket.readyState === WebSocket.OPEN) {
+      this.#send([new EncodedMessage({ type: "close", code, reason })]);
+    }
     this.#socket.close(code, cutReason(reason, MAX_WEBSOCKET_REASON_BYTES));
   }
 
   protected override abandon(): void {
     this.#gone = Promise.withResolvers();
     this.finish(TRANSPORT_LOST, this.#gone.promise);
+  }
+
+  #send(messages: readonly EncodedMessage[]): void {
+    this.#socket.send(
+      this.encoding === "binary"
+        ? binaryBatch.of(messages) as Uint8Array<ArrayBuffer>
+        : textBatch.of(messages),
+    );
   }
 
   #message(data: string | ArrayBuffer): void {

@@ -114,3 +114,18 @@ for (const { what, options = {}, act, code, reason } of CASES) {
     });
   }
 }
+
+Deno.test("a client that is sending when it is closed learns why, on every transport but Deno's own WebTransport", async () => {
+  await withServer({}, async ({ server, client: connect }) => {
+    for (const kind of ["websocket", "sse"] as const) {
+      for (let round = 0; round < 5; round++) {
+        const client = connect(kind);
+        await client.ready;
+        for (let at = 0; at < 20; at++) client.channel("chat:a").publish(at).catch(() => {});
+        await server.publish("chat:a", "the client's messages are on their way by now");
+        await server.disconnect({ session: client.session! }, { code: 4500, reason: "banned" });
+        assert.deepEqual(await client.closed, { code: 4500, reason: "banned" });
+      }
+    }
+  });
+});

@@ -97,6 +97,8 @@ Deno.test("a close from within the acceptor reaches the client", async () => {
     return receiver;
   }, async (port) => {
     const socket = await RawWebSocket.connect(port, SUBPROTOCOL.binary);
+    const message = await socket.readFrame();
+    assert.equal(message?.opcode, 2, "the message `close` precedes the frame");
     const frame = await socket.readFrame();
     assert.equal(frame?.opcode, 8);
     assert.equal(256 * frame.payload[0]! + frame.payload[1]!, CloseCode.OVERLOADED);
