@@ -1,15 +1,16 @@
 /**
- * Finds what the tests need besides Deno: Chromium and redis-server. On Debian as root what is
- * missing is installed; elsewhere this says what to install, and ends with 1.
+ * Finds what the tests need besides Deno: Chromium, redis-server and nginx. On Debian as root what
+ * is missing is installed; elsewhere this says what to install, and ends with 1.
  */
 
 const PROGRAMS = {
   chromium: {
     variable: "CHROMIUM",
     names: ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"],
-    debian: "chromium",
+    debian: ["chromium"],
   },
-  redis: { variable: "REDIS_SERVER", names: ["redis-server"], debian: "redis-server" },
+  redis: { variable: "REDIS_SERVER", names: ["redis-server"], debian: ["redis-server"] },
+  nginx: { variable: "NGINX", names: ["nginx"], debian: ["nginx-light", "libnginx-mod-stream"] },
 } as const;
 
 /** The path of a program, or `undefined` if it is not installed. */
@@ -17,7 +18,8 @@ export function findProgram(name: keyof typeof PROGRAMS): string | undefined {
   const { variable, names } = PROGRAMS[name];
   const said = Deno.env.get(variable);
   if (said !== undefined) return said;
-  const folders = (Deno.env.get("PATH") ?? "").split(":");
+  // Debian keeps nginx where only root looks.
+  const folders = `${Deno.env.get("PATH") ?? ""}:/usr/sbin`.split(":");
   for (const program of names) {
     const path = folders.map((folder) => `${folder}/${program}`).find(isFile);
     if (path !== undefined) return path;
@@ -36,7 +38,7 @@ function isFile(path: string): boolean {
 function missingPackages(): string[] {
   return Object.entries(PROGRAMS)
     .filter(([name]) => findProgram(name as keyof typeof PROGRAMS) === undefined)
-    .map(([, { debian }]) => debian);
+    .flatMap(([, { debian }]) => debian);
 }
 
 async function apt(...args: string[]): Promise<boolean> {
@@ -67,7 +69,7 @@ if (import.meta.main) {
         still.join(" ")
       }\n` +
         "If they are installed elsewhere, set " +
-        Object.values(PROGRAMS).filter(({ debian }) => still.includes(debian))
+        Object.values(PROGRAMS).filter(({ debian: [first] }) => still.includes(first))
           .map(({ variable }) => variable).join(" and ") +
         " to their path.",
     );
