@@ -1,10 +1,12 @@
 import { createInterface } from "node:readline";
 import { stdin } from "node:process";
-import { type Client, connect, type TransportKind } from "../../src/client/mod.ts";
+import { Core } from "../../src/client/core.ts";
+import { type Environment, systemEnvironment } from "../../src/client/environment.ts";
+import type { Client, TransportKind } from "../../src/client/mod.ts";
 
 /**
  * Clients in a process of their own, which alone can trust a certificate for everything it opens.
- * Arguments: the server, and how many clients over each transport. Once all have subscribed it says
+ * Arguments: the server, its certificate's hash as of `/rt/info`, and how many clients over each transport. Once all have subscribed it says
  * how they are; then it answers each {@linkcode ClientCommand}, a line of JSON, with one of its own.
  */
 export type ClientCommand =
@@ -42,9 +44,9 @@ class WatchedClient {
   #value: number | undefined;
   #losses = 0;
 
-  constructor(url: string, kind: TransportKind) {
+  constructor(url: string, certificateHash: string, kind: TransportKind) {
     this.#kind = kind;
-    this.#client = connect(url, { transports: [kind] });
+    this.#client = new Core(new URL(url), { transports: [kind] }, trusting(certificateHash));
     this.#client.on("state", (state) => {
       if (state === "reconnecting") this.#losses++;
     });
@@ -84,9 +86,9 @@ class WatchedClient {
 }
 
 if (import.meta.main) {
-  const [url, count] = Deno.args as [string, string];
+  const [url, certificateHash, count] = Deno.args as [string, string, string];
   const clients = KINDS.flatMap((kind) =>
-    Array.from({ length: Number(count) }, () => new WatchedClient(url, kind))
+    Array.from({ length: Number(count) }, () => new WatchedClient(url, certificateHash, kind))
   );
   await Promise.all(clients.map((client) => client.subscribed));
   say(clients.map((client) => client.state()));
@@ -100,6 +102,19 @@ if (import.meta.main) {
     }
   }
   Deno.exit();
+}
+
+/** Deno's WebTransport takes no authority from the command line, but the hash of a certificate. */
+function trusting(certificateHash: string): Environment {
+  const environment = systemEnvironment();
+  return {
+    ...environment,
+    async fetchServerInfo(...request) {
+      const info = await environment.fetchServerInfo(...request);
+      const certificateHashes = [certificateHash];
+      return { ...info, webtransport: { ...info.webtransport!, certificateHashes } };
+    },
+  };
 }
 
 function say(answer: unknown): void {

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { Child } from "../bench/child.ts";
+import type { ClientCommand, ClientState } from "./balancer_clients.ts";
+import { Site, type SiteNode } from "./balancer_site.ts";
+
+const CLIENTS = new URL("balancer_clients.ts", import.meta.url).pathname;
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const CLIENTS_PER_TRANSPORT = 3;
+
+Deno.test({
+  name: "behind README's nginx every session outlives a node that drains and one that is killed",
+  // Elsewhere the loopback has one address.
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using site = await Site.start();
+    await using clients = await Clients.start(site);
+    const [first, second, third] = site.nodes;
+    for (const node of site.nodes) assert.notEqual(await node.sessions(), 0, "each node has some");
+
+    await clients.publishEach();
+    await clients.allHaveAll("all hear what each publishes");
+
+    await site.reload();
+    await clients.publishEach();
+    await clients.allHaveAll("a reload of nginx");
+    assert.equal(clients.losses, 0, "nobody notices a reload");
+
+    const code = await clients.hear(third, () => first.drain());
+    assert.equal(code, 0);
+    await clients.allHaveAll("a node has drained");
+    await first.start();
+
+    await clients.hear(third, async () => {
+      await second.kill();
+      await clients.allAt(first, third);
+    });
+    await clients.publishEach();
+    await clients.allHaveAll("a node was killed");
+  },
+});
+
+/** Clients over all transports, and what they were to hear. */
+class Clients implements AsyncDisposable {
+  readonly #process: Child;
+  #states: readonly ClientState[] = [];
+  #sessions: readonly unknown[] = [];
+  #published = 0;
+
+  private constructor(process: Child) {
+    this.#process = process;
+  }
+
+  static async start(site: Site): Promise<Clients> {
+    const clients = new Clients(
+      new Child([
+        ...[Deno.execPath(), "run", "-A", "--no-check", "--config", CONFIG],
+        ...["--cert", site.certFile, CLIENTS],
+        ...[site.url, site.certificateHash, `${CLIENTS_PER_TRANSPORT}`],
+      ]),
+    );
+    try {
+      clients.#states = await clients.#process.ask();
+    } catch (error) {
+      await clients[Symbol.asyncDispose]();
+      throw error;
+    }
+    clients.#sessions = clients.#states.map(({ session }) => session);
+    return clients;
+  }
+
+  /** Transports that were lost, in count. */
+  get losses(): number {
+    return this.#states.reduce((sum, { losses }) => sum + losses, 0);
+  }
+
+  /** Each publishes once. */
+  async publishEach(): Promise<void> {
+    for (let by = 0; by < this.#states.length; by++) {
+      await this.#ask<true>({ publish: ++this.#published, by });
+    }
+  }
+
+  /** Publishes at `node`, as a feed that is never quiet, until `body` has done. */
+  async hear<Result>(node: SiteNode, body: () => Promise<Result>): Promise<Result> {
+    let done = false;
+    const publishing = (async () => {
+      while (!done) {
+        await node.publish("chat:balancer", ++this.#published);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    })();
+    try {
+      return await body();
+    } finally {
+      done = true;
+      await publishing;
+    }
+  }
+
+  /** Resolves once these nodes have all of them. */
+  async allAt(...nodes: readonly SiteNode[]): Promise<void> {
+    await this.#within(async () => {
+      const counts = await Promise.all(nodes.map((node) => node.sessions()));
+      return counts.reduce((sum, count) => sum + count) === this.#states.length;
+    });
+  }
+
+  /** Everything once and in order, over the transport and in the session that each began with. */
+  async allHaveAll(what: string): Promise<void> {
+    await this.#within(async () => {
+      this.#states = await this.#ask({ states: true });
+      return this.#states.every(({ kind, transport, seen }) =>
+        seen.length >= this.#published && transport === kind
+      );
+    });
+    const expected = Array.from({ length: this.#published }, (_, at) => at + 1);
+    const all = this.#states;
+    assert.deepEqual(all.flatMap(({ troubles }) => troubles), [], what);
+    for (const { kind, seen } of all) assert.deepEqual(seen, expected, `${kind}: ${what}`);
+    assert.deepEqual(all.map(({ transport }) => transport), all.map(({ kind }) => kind), what);
+    assert.deepEqual(all.map(({ session }) => session), this.#sessions, what);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.end();
+  }
+
+  #ask<Answer>(command: ClientCommand): Promise<Answer> {
+    return this.#process.ask<Answer>(command);
+  }
+
+  /** Waits for a while; what is missing then the caller tells better. */
+  async #within(condition: () => Promise<boolean>): Promise<void> {
+    const endMs = performance.now() + 15_000;
+    while (!await condition() && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
