@@ -12,6 +12,8 @@ import type { Client, TransportKind } from "../../src/client/mod.ts";
 export type ClientCommand =
   /** Publishes in both channels, by one client; answered when the server has it. */
   | { readonly publish: number; readonly by: number }
+  /** From now on those over WebTransport may fall back. */
+  | { readonly fallBack: true }
   /** Answered with the state of each. */
   | { readonly states: true };
 
@@ -71,6 +73,10 @@ class WatchedClient {
       .publish(number, { key: "k", acknowledge: true });
   }
 
+  fallBack(): void {
+    if (this.#kind === "webtransport") this.#client.use(["webtransport", "websocket"]);
+  }
+
   state(): ClientState {
     return {
       kind: this.#kind,
@@ -96,6 +102,9 @@ if (import.meta.main) {
     const command: ClientCommand = JSON.parse(line);
     if ("publish" in command) {
       await clients[command.by]!.publish(command.publish);
+      say(true);
+    } else if ("fallBack" in command) {
+      for (const client of clients) client.fallBack();
       say(true);
     } else {
       say(clients.map((client) => client.state()));
