@@ -7,6 +7,8 @@ export type End = "near" | "far";
 /** Addresses of those for tests (RFC 2544); each link is alone in its namespaces. */
 const ADDRESSES: Readonly<Record<End, string>> = { near: "198.18.0.1", far: "198.18.0.2" };
 
+const CONGESTION_CONTROL = "/proc/sys/net/ipv4/tcp_congestion_control";
+
 /**
  * Two processes, each in a network namespace of its own, and a link between them that delays and
  * loses IP packets, TCP's and UDP's alike. Linux as root, with iproute2 and util-linux; the
@@ -21,7 +23,7 @@ export class Link {
     this.#cable = cable;
     this.#congestion = congestion === undefined
       ? ""
-      : `echo ${congestion} > /proc/sys/net/ipv4/tcp_congestion_control; `;
+      : `echo ${congestion} > ${CONGESTION_CONTROL} || exit 1; `;
   }
 
   /**
@@ -44,6 +46,11 @@ export class Link {
     ]);
     await cable.ask();
     return new Link(cable, congestion);
+  }
+
+  /** TCP's congestion control where nobody chooses another. */
+  static async congestion(): Promise<string> {
+    return (await Deno.readTextFile(CONGESTION_CONTROL)).trim();
   }
 
   /** The address of an end. */

@@ -18,7 +18,7 @@ const USAGE = `deno task bench:loss [options]
   --subscribers <count>  of each server (4)
   --rtt <ms>             round-trip time of the link (50)
   --seed <number>        of what the link loses (1)
-  --congestion <name>    TCP's congestion control (cubic, which Linux has by default)
+  --congestion <name>    TCP's congestion control, as "cubic" (the machine's)
   --out <folder>         where the chart goes (a new temporary folder)
 `;
 
@@ -30,7 +30,7 @@ const { values: options } = parseArgs({
     subscribers: { type: "string", default: "4" },
     rtt: { type: "string", default: "50" },
     seed: { type: "string", default: "1" },
-    congestion: { type: "string", default: "cubic" },
+    congestion: { type: "string" },
     out: { type: "string" },
   },
 });
@@ -83,7 +83,7 @@ async function bench(): Promise<void> {
   print(
     `\nAge of 64 B updates, 60 a second, to ${common.subscribers} subscribers for ` +
       `${common.seconds} s each, over a link of ${common.rttMs} ms RTT, TCP by ` +
-      `${common.congestion}, in ms`,
+      `${common.congestion ?? await Link.congestion()}, in ms`,
   );
   print(freshnessTable(losses, ages));
   print("\nLast values of keys before they went quiet: latest, WebTransport");

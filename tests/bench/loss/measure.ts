@@ -19,8 +19,8 @@ export interface Run {
   readonly seconds: number;
   readonly subscribers: number;
   readonly seed: number;
-  /** Of TCP, as Linux calls it. */
-  readonly congestion: string;
+  /** Of TCP, as Linux calls it; without it the machine's. */
+  readonly congestion: string | undefined;
 }
 
 /** Ages in milliseconds, and the part of the updates that never came. */
