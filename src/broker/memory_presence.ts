@@ -40,6 +40,13 @@ export class MemoryPresence implements Presence {
     return Promise.resolve();
   }
 
+  forget(channel: string, session: string): void {
+    const members = this.#store.channels.get(channel);
+    if (members?.get(session)?.owner !== this) return;
+    members.delete(session);
+    if (members.size === 0) this.#store.channels.delete(channel);
+  }
+
   leave(channel: string, session: string): Promise<void> {
     const members = this.#store.channels.get(channel);
     const left = members?.get(session);

@@ -15,6 +15,8 @@ export interface Presence {
   /** Idempotent for one session. */
   join(channel: string, member: Member): Promise<void>;
   leave(channel: string, session: string): Promise<void>;
+  /** Leaves a session that goes on at another node to that one: nobody is told. */
+  forget(channel: string, session: string): void;
   /** At most `limit` members, in order of joining. */
   members(channel: string, limit: number): Promise<readonly Member[]>;
   /** How many there are, without listing them. */

@@ -80,6 +80,12 @@ export class RedisPresence implements Presence, RedisPresenceListener {
     return this.#change(channel, local, session);
   }
 
+  forget(channel: string, session: string): void {
+    const local = this.#channels.get(channel);
+    local?.members.delete(session);
+    local?.changed.delete(session);
+  }
+
   async members(channel: string, limit: number): Promise<readonly Member[]> {
     const { server, keys, publish } = this.#placeOf(channel);
     const values = await this.#broker.requests.answer(

@@ -200,6 +200,11 @@ export class Hub implements BrokerSink, PresenceSink {
     return this.#presence.join(name, member);
   }
 
+  /** Leaves a session that goes on at another node to that one: nobody is told. */
+  forgetMember(name: string, session: string): void {
+    this.#presence.forget(name, session);
+  }
+
   leave(name: string, session: string): Promise<void> {
     return this.#presence.leave(name, session);
   }

@@ -98,7 +98,7 @@ export async function startNode(
     mail,
     redis,
     async close() {
-      sessions.directory?.close();
+      await sessions.directory?.close();
       mail?.close();
       await presence.close();
       await broker.close();

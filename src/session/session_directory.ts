@@ -55,6 +55,7 @@ export class SessionDirectory {
   #flushTimer: TimerId | undefined;
   #renewTimer: TimerId | undefined;
   #renewing: Iterator<ListedSession> | undefined;
+  readonly #parking: Promise<void>[] = [];
 
   constructor(options: SessionDirectoryOptions) {
     this.#options = options;
@@ -81,6 +82,14 @@ export class SessionDirectory {
     if (!moved) { for (const name of names) this.#do(this.#options.store.remove(name)); }
   }
 
+  /** Leaves a session to whatever node its client comes to: this one ends. */
+  park(session: ListedSession, handover: Handover): void {
+    const text = encodeRecord({ ...handover.record, node: NOBODY });
+    for (const hash of session.ticketHashes) {
+      this.#parking.push(this.#options.store.put(nameOf(session.id, hash), text, this.#ttlMs));
+    }
+  }
+
   /** The session of which a client of another node has the ticket; `undefined` if there is none. */
   async take({ session, ticket }: Resume): Promise<ArrivingSession | undefined> {
     const { store, nodes } = this.#options;
@@ -91,7 +100,7 @@ export class SessionDirectory {
     const node = kept?.node ?? await store.get(ownerOf(session)) ??
       session.slice(0, NODE_NAME_LENGTH);
     if (node === nodes.name) return undefined;
-    const handover = await nodes.release(node, session, ticketHash);
+    const handover = node === NOBODY ? undefined : await nodes.release(node, session, ticketHash);
     const record = handover === "refused" ? undefined : handover?.record ?? kept;
     if (record === undefined) return undefined;
     for (const hash of record.ticketHashes) {
@@ -102,11 +111,13 @@ export class SessionDirectory {
     return { record, handover: handover as Handover | undefined };
   }
 
-  close(): void {
+  /** Resolves when all that was parked is kept, or cannot be. */
+  async close(): Promise<void> {
     const { clock } = this.#options;
     if (this.#flushTimer !== undefined) clock.clearTimeout(this.#flushTimer);
     if (this.#renewTimer !== undefined) clock.clearTimeout(this.#renewTimer);
     this.#changed.clear();
+    await Promise.allSettled(this.#parking);
   }
 
   readonly #flush = (): void => {
@@ -170,6 +181,9 @@ function nameOf(session: string, ticketHash: string): string {
 function ownerOf(session: string): string {
   return `${session} owner`;
 }
+
+/** Has a session whose node has ended in good order. */
+const NOBODY = "";
 
 /** What a client does when it attaches is one write. */
 const COALESCE_MS = 5;

@@ -65,6 +65,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   #closedAsSlow = 0;
   #refusedCommands = 0;
   #drained: PromiseWithResolvers<void> | undefined;
+  #closed = false;
 
   constructor(options: SessionRegistryOptions) {
     this.hub = options.hub;
@@ -161,10 +162,15 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     return this.#drained.promise;
   }
 
-  /** Ends every transport and session now. */
+  /** Ends every transport now, and every session, unless they can go on at other nodes. */
   close(): void {
-    for (const session of this.#sessions.values()) session.end(CloseCode.SHUTDOWN, GOING_AWAY);
     for (const attachment of this.#attachments) attachment.close(CloseCode.SHUTDOWN, GOING_AWAY);
+    const { directory } = this;
+    this.#closed = true;
+    for (const session of [...this.#sessions.values()]) {
+      if (directory === undefined) session.end(CloseCode.SHUTDOWN, GOING_AWAY);
+      else directory.park(session, session.depart());
+    }
   }
 
   /** Called by an attachment with its first message. */
@@ -239,7 +245,11 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
 
   /** Called by a session that has gone on at another node. */
   sessionDeparted(id: string, channels: readonly string[]): void {
-    if (channels.length > 0) new LateLeave(this, id, channels, (id) => this.#sessions.has(id));
+    if (channels.length === 0) return;
+    // A node that ends has nobody left to do it later: the other node's join, or the lease, does.
+    if (this.#drained !== undefined || this.#closed) {
+      for (const channel of channels) this.hub.forgetMember(channel, id);
+    } else new LateLeave(this, id, channels, (id) => this.#sessions.has(id));
   }
 
   /** Called by a session or an attachment whose client reads too slowly. */

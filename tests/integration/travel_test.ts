@@ -191,3 +191,33 @@ for (const kind of KINDS) {
     }
   });
 }
+
+Deno.test("a node that ends in good order leaves its sessions to the others", async () => {
+  await withNodes(2, async ([here, there]) => {
+    const told: string[] = [];
+    await there!.client("websocket").channel("chat:a").subscribe({
+      onPublication: () => {},
+      onJoin: ({ session }) => told.push(`join ${session}`),
+      onLeave: ({ session }) => told.push(`leave ${session}`),
+    }).ready;
+    const { client, leadTo } = roam(here!.server.developmentUrl!, { transports: ["websocket"] });
+    try {
+      const seen: unknown[] = [];
+      const subscription = client.channel("chat:a").subscribe({
+        onPublication: ({ data }) => seen.push(data),
+      });
+      await subscription.ready;
+      const { session } = client;
+      await until(() => told.includes(`join ${session}`), "the join is told");
+      leadTo(there!.server.developmentUrl!);
+      await here!.server.close();
+      await there!.server.publish("chat:a", "meanwhile");
+      await until(() => seen.length === 1, "it has come, over the other node", 20_000);
+      assert.equal(client.session, session);
+      const ofIt = told.filter((event) => event.endsWith(session!));
+      assert.deepEqual(ofIt, [`join ${session}`]);
+    } finally {
+      client.close();
+    }
+  });
+});
