@@ -56,11 +56,19 @@ export class SessionDirectory {
   #renewTimer: TimerId | undefined;
   #renewing: Iterator<ListedSession> | undefined;
   readonly #parking: Promise<void>[] = [];
+  #aliveMs = 0;
+  /** The store fails, and that was told. */
+  #failing = false;
+  /** The store was out of reach: sessions may have moved. */
+  #doubtful = false;
+  /** A whole round of renewals has begun since. */
+  #renewedAll = false;
 
   constructor(options: SessionDirectoryOptions) {
     this.#options = options;
     this.#ttlMs = Math.max(MIN_TTL_MS, 2 * options.resumeWindowMs);
     this.#renewTimer = options.clock.setTimeout(this.#renew, RENEW_STEP_MS);
+    this.#sayAlive();
   }
 
   /** The name of the node, for what is made on it. */
@@ -82,6 +90,17 @@ export class SessionDirectory {
     if (!moved) { for (const name of names) this.#do(this.#options.store.remove(name)); }
   }
 
+  /** Whether a node has said lately that it is there. */
+  async isAlive(node: string): Promise<boolean> {
+    return await this.#options.store.get(aliveName(node)) !== undefined;
+  }
+
+  /** Leaves a session that was taken to whatever node its client comes to next. */
+  async putBack({ session, ticket }: Resume, record: SessionRecord): Promise<void> {
+    const text = encodeRecord({ ...record, node: NOBODY });
+    await this.#options.store.put(nameOf(session, hashSecret(ticket)), text, this.#ttlMs);
+  }
+
   /** Leaves a session to whatever node its client comes to: this one ends. */
   park(session: ListedSession, handover: Handover): void {
     const text = encodeRecord({ ...handover.record, node: NOBODY });
@@ -100,7 +119,9 @@ export class SessionDirectory {
     const node = kept?.node ?? await store.get(ownerOf(session)) ??
       session.slice(0, NODE_NAME_LENGTH);
     if (node === nodes.name) return undefined;
-    const handover = node === NOBODY ? undefined : await nodes.release(node, session, ticketHash);
+    const handover = await this.isAlive(node)
+      ? await nodes.release(node, session, ticketHash)
+      : undefined;
     const record = handover === "refused" ? undefined : handover?.record ?? kept;
     if (record === undefined) return undefined;
     for (const hash of record.ticketHashes) {
@@ -117,14 +138,30 @@ export class SessionDirectory {
     if (this.#flushTimer !== undefined) clock.clearTimeout(this.#flushTimer);
     if (this.#renewTimer !== undefined) clock.clearTimeout(this.#renewTimer);
     this.#changed.clear();
+    this.#parking.push(this.#options.store.remove(aliveName(this.node)));
     await Promise.allSettled(this.#parking);
   }
 
   readonly #flush = (): void => {
     this.#flushTimer = undefined;
-    for (const session of this.#changed) this.#write(session);
+    for (const session of this.#changed) {
+      if (this.#doubtful) this.#do(this.#judge(session));
+      else this.#write(session);
+    }
     this.#changed.clear();
   };
+
+  /** Writes a session that may have moved while the store was out of reach, if it has not. */
+  async #judge(session: ListedSession): Promise<void> {
+    const owner = await this.#options.store.get(ownerOf(session.id));
+    if (owner !== undefined && owner !== this.node) this.#options.onMoved(session.id);
+    else if (this.#changed.has(session) || this.#names.has(session.id)) this.#write(session);
+  }
+
+  #sayAlive(): void {
+    this.#aliveMs = this.#options.clock.now();
+    this.#do(this.#options.store.put(aliveName(this.node), "", ALIVE_TTL_MS));
+  }
 
   #write(session: ListedSession): void {
     const { store } = this.#options;
@@ -141,12 +178,16 @@ export class SessionDirectory {
   readonly #renew = (): void => {
     const { clock, sessions } = this.#options;
     this.#renewTimer = clock.setTimeout(this.#renew, RENEW_STEP_MS);
+    if (clock.now() - this.#aliveMs >= ALIVE_TTL_MS / 3) this.#sayAlive();
     let left = Math.ceil(this.#names.size * 2 * RENEW_STEP_MS / this.#ttlMs);
     while (left-- > 0) {
       this.#renewing ??= sessions()[Symbol.iterator]();
       const { value, done } = this.#renewing.next();
       if (done) {
         this.#renewing = undefined;
+        // Each session has been looked at since.
+        if (this.#renewedAll) this.#doubtful = false;
+        this.#renewedAll = true;
         return;
       }
       this.#do(this.#renewOne(value));
@@ -154,21 +195,24 @@ export class SessionDirectory {
   };
 
   async #renewOne(session: ListedSession): Promise<void> {
-    const { store, onMoved } = this.#options;
+    const { store } = this.#options;
     const names = this.#names.get(session.id);
     if (names === undefined) return;
     const kept = await Promise.all(names.map((name) => store.touch(name, this.#ttlMs)));
     if (kept.at(-1) !== false || this.#names.get(session.id) !== names) return;
-    const owner = await store.get(ownerOf(session.id));
-    if (owner !== undefined && owner !== this.node) onMoved(session.id);
-    // Redis has lost its data.
-    else if (this.#names.get(session.id) === names) this.#write(session);
+    // It has moved, or Redis has lost its data.
+    await this.#judge(session);
   }
 
-  /** What fails is done at the next change, or renewal. */
+  /** What fails is done at the next change, or renewal; it is told of once, until it works again. */
   #do(done: Promise<void>): void {
-    done.catch((error) => {
-      if (!(error instanceof Error && error.name === "CommandError")) this.#options.onError(error);
+    done.then(() => this.#failing = false, (error) => {
+      this.#doubtful = true;
+      this.#renewedAll = false;
+      if (this.#failing) return;
+      this.#failing = true;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.onError(new Error(`Sessions cannot be kept for other nodes: ${reason}`));
     });
   }
 }
@@ -176,6 +220,10 @@ export class SessionDirectory {
 /** A public name and the hash of a secret: to know the first is no way to find the record. */
 function nameOf(session: string, ticketHash: string): string {
   return `${session} ${ticketHash}`;
+}
+
+function aliveName(node: string): string {
+  return `node ${node}`;
 }
 
 function ownerOf(session: string): string {
@@ -189,6 +237,9 @@ const NOBODY = "";
 const COALESCE_MS = 5;
 
 const RENEW_STEP_MS = 1000;
+
+/** Whoever comes back to a dead node's session within it waits for that node in vain, 1.5 s. */
+const ALIVE_TTL_MS = 30_000;
 
 /** Two renewals in it may fail. */
 const MIN_TTL_MS = 120_000;

@@ -184,13 +184,11 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
       );
     }
     const visitor = this.#identify(attachment, connect);
-    const arriving = this.#arriving(connect.resume);
-    if (!(visitor instanceof Promise) && arriving === undefined) {
+    if (!(visitor instanceof Promise) && !this.#isElsewhere(connect.resume)) {
       return this.#enter(attachment, connect, visitor);
     }
     attachment.hold();
-    this.#admit(attachment, connect, visitor, arriving)
-      .catch((error) => this.#refuse(attachment, error));
+    this.#admit(attachment, connect, visitor).catch((error) => this.#refuse(attachment, error));
   }
 
   /** All sessions of the node. */
@@ -315,10 +313,21 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   async #admit(
     attachment: Attachment,
     connect: Connect,
-    visitor: Visitor | Promise<Visitor>,
-    arriving: Promise<ArrivingSession | undefined> | undefined,
+    visiting: Visitor | Promise<Visitor>,
   ): Promise<void> {
-    this.#enter(attachment, connect, await visitor, await arriving);
+    // Who the client is comes first: one that is refused must not take a session from its node.
+    const visitor = await visiting;
+    const { directory } = this;
+    const { resume } = connect;
+    if (attachment.ended || directory === undefined || !this.#isElsewhere(resume)) {
+      return this.#enter(attachment, connect, visitor);
+    }
+    const arriving = await this.#take(directory, resume!);
+    this.#enter(attachment, connect, visitor, arriving);
+    // No place, another user, a client that has gone meanwhile: it waits for the next try.
+    if (arriving !== undefined && !this.#sessions.has(resume!.session)) {
+      await directory.putBack(resume!, arriving.record);
+    }
   }
 
   /** The session that the client had at another node, if it names one that is not here. */
@@ -332,10 +341,10 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     }
   }
 
-  #arriving(resume: Resume | undefined): Promise<ArrivingSession | undefined> | undefined {
-    const { directory } = this;
-    if (directory === undefined || resume === undefined || this.#find(resume)) return undefined;
-    return this.#take(directory, resume);
+  /** Whether the client names a session that another node may have. */
+  #isElsewhere(resume: Resume | undefined): boolean {
+    return this.directory !== undefined && resume !== undefined &&
+      this.#find(resume) === undefined;
   }
 
   #enter(
