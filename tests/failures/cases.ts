@@ -12,7 +12,7 @@ export interface Scale {
 }
 
 export const SHORT: Scale = { outageMs: 1200, load: 60 };
-export const LONG: Scale = { outageMs: 10_000, load: 9000 };
+export const LONG: Scale = { outageMs: 10_000, load: 4000 };
 
 export interface Case {
   readonly name: string;

@@ -128,7 +128,8 @@ export class Fleet {
   /** Resolves once so many more are kept. */
   async more(count: number): Promise<void> {
     const before = this.kept();
-    await this.until(() => this.kept() >= before + count, `${count} more publications kept`);
+    const what = `${count} more publications kept`;
+    await this.until(() => this.kept() >= before + count, what, 30_000 + TICK_MS * count);
   }
 
   /** Resolves once something new of every writer has come to every reader, in every channel. */
