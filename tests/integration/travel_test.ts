@@ -160,8 +160,8 @@ for (const kind of KINDS) {
           // A moment after the client has come others may know of it.
           await redis.ask(async (commands) => {
             const known = async () => {
-              const [key] = await commands.keys("*:session");
-              return key !== undefined && (await commands.get(key))!.includes("chat:a");
+              const texts = (await commands.keys("*:session")).map((key) => commands.get(key));
+              return (await Promise.all(texts)).some((text) => text!.includes("chat:a"));
             };
             while (!await known());
           });
