@@ -14,7 +14,7 @@ const look = where === "deno" ? inDeno() : await inChromium();
 
 createInterface({ input: process.stdin }).on("line", async () => {
   process.stdout.write(JSON.stringify(await look()) + "\n");
-}).on("close", () => process.exit(0));
+});
 process.stdout.write("{}\n");
 
 function inDeno() {
@@ -23,6 +23,8 @@ function inDeno() {
 
 async function inChromium() {
   const browser = await launchChromium({ ignoreCertificates: true });
+  // It would outlive this process.
+  Deno.addSignalListener("SIGTERM", () => browser.close().finally(() => process.exit(0)));
   const page = await browser.newPage();
   await page.goto(url);
   await page.evaluate(`(async () => {
