@@ -2,7 +2,8 @@ import { parseArgs } from "node:util";
 import { type Contender, OURS, PEERS, REFERENCE } from "./contenders.ts";
 import { type FanOut, fanOut, idleSessions, type Load, type Sessions } from "./measure.ts";
 import { installPeers } from "./peers.ts";
-import { fanOutTable, sessionsTable, type Target, targets } from "./report.ts";
+import { positive } from "./positive.ts";
+import { fanOutTable, sessionsTable, targetLine, targets } from "./report.ts";
 
 const USAGE = `deno task bench [options]
   --quick                         about a minute: one round
@@ -79,15 +80,4 @@ async function bench(): Promise<void> {
   if ("missing" in peers) print(`\nNo ratios: ${peers.missing}`);
   print("\nTargets");
   for (const target of targets(LOADS, fanOuts, weights, REFERENCE)) print(targetLine(target));
-}
-
-function targetLine({ name, limit, figure }: Target): string {
-  const verdict = figure === undefined ? "not measured" : figure <= limit ? "met" : "NOT met";
-  return `  ${verdict.padEnd(12)} ${name}: ${figure?.toFixed(2) ?? "–"}, at most ${limit}`;
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new RangeError(`--${name} must be a number above 0: ${text}`);
-  return value;
 }

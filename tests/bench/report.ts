@@ -41,6 +41,12 @@ export function targets(
   return list;
 }
 
+/** Whether a target is met, and by what. */
+export function targetLine({ name, limit, figure }: Target): string {
+  const verdict = figure === undefined ? "not measured" : figure <= limit ? "met" : "NOT met";
+  return `  ${verdict.padEnd(12)} ${name}: ${figure?.toFixed(2) ?? "–"}, at most ${limit}`;
+}
+
 /** A row for each server and load. */
 export function fanOutTable(loads: readonly Load[], fanOuts: FanOuts, reference: string): string {
   const rows = [

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { Link } from "../../link/link.ts";
 import { installPeers } from "../peers.ts";
+import { positive } from "../positive.ts";
 import { chart } from "./chart.ts";
 import {
   type Contender,
@@ -10,7 +11,8 @@ import {
   type Settling,
   settling,
 } from "./measure.ts";
-import { freshnessTable, settlingTable, type Target, targets } from "./report.ts";
+import { targetLine } from "../report.ts";
+import { freshnessTable, settlingTable, targets } from "./report.ts";
 
 const USAGE = `deno task bench:loss [options]
   --quick                about two minutes: no loss and 5 %, and half of the time each
@@ -96,15 +98,4 @@ async function bench(): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
   await Deno.writeTextFile(`${folder}/loss.svg`, chart(losses, ages));
   print(`\nChart: ${folder}/loss.svg`);
-}
-
-function targetLine({ name, limit, figure }: Target): string {
-  const verdict = figure === undefined ? "not measured" : figure <= limit ? "met" : "NOT met";
-  return `  ${verdict.padEnd(12)} ${name}: ${figure?.toFixed(2) ?? "–"}, at most ${limit}`;
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new RangeError(`--${name} must be a number above 0: ${text}`);
-  return value;
 }

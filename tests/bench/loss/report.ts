@@ -2,8 +2,6 @@ import { table } from "../report.ts";
 import type { Target } from "../report.ts";
 import type { Contender, Freshness, Settling } from "./measure.ts";
 
-export type { Target };
-
 /** What each server did, by the losses in their order. */
 export type Ages = ReadonlyMap<Contender, readonly Freshness[]>;
 

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { TestRedis } from "../../broker/redis_server.ts";
 import { installPeers } from "../peers.ts";
+import { positive } from "../positive.ts";
 import { median, table } from "../report.ts";
 import {
   type Contender,
@@ -129,10 +130,4 @@ function report(
 
 function verdict(name: string, figure: number, met: boolean, limit: string): string {
   return `  ${(met ? "met" : "NOT met").padEnd(8)} ${name}: ${figure.toFixed(2)}, ${limit}`;
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new RangeError(`--${name} must be a number above 0: ${text}`);
-  return value;
 }
