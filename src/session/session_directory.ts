@@ -52,6 +52,8 @@ export class SessionDirectory {
   /** The names under which each session is kept. */
   readonly #names = new Map<string, readonly string[]>();
   readonly #changed = new Set<ListedSession>();
+  /** Sessions of which the store is asked whose they are. */
+  readonly #judged = new Set<ListedSession>();
   #flushTimer: TimerId | undefined;
   #renewTimer: TimerId | undefined;
   #renewing: Iterator<ListedSession> | undefined;
@@ -85,6 +87,7 @@ export class SessionDirectory {
   /** A session is not here any more: it has ended, or, `moved`, is another node's. */
   gone(session: ListedSession, moved: boolean): void {
     this.#changed.delete(session);
+    this.#judged.delete(session);
     const names = this.#names.get(session.id) ?? [];
     this.#names.delete(session.id);
     if (!moved) { for (const name of names) this.#do(this.#options.store.remove(name)); }
@@ -153,9 +156,12 @@ export class SessionDirectory {
 
   /** Writes a session that may have moved while the store was out of reach, if it has not. */
   async #judge(session: ListedSession): Promise<void> {
+    this.#judged.add(session);
     const owner = await this.#options.store.get(ownerOf(session.id));
+    // It has gone meanwhile.
+    if (!this.#judged.delete(session)) return;
     if (owner !== undefined && owner !== this.node) this.#options.onMoved(session.id);
-    else if (this.#changed.has(session) || this.#names.has(session.id)) this.#write(session);
+    else this.#write(session);
   }
 
   #sayAlive(): void {
@@ -179,6 +185,8 @@ export class SessionDirectory {
     const { clock, sessions } = this.#options;
     this.#renewTimer = clock.setTimeout(this.#renew, RENEW_STEP_MS);
     if (clock.now() - this.#aliveMs >= ALIVE_TTL_MS / 3) this.#sayAlive();
+    // Of nothing that is kept nothing can have moved.
+    if (this.#names.size === 0) this.#doubtful = false;
     let left = Math.ceil(this.#names.size * 2 * RENEW_STEP_MS / this.#ttlMs);
     while (left-- > 0) {
       this.#renewing ??= sessions()[Symbol.iterator]();

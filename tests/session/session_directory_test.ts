@@ -207,6 +207,20 @@ Deno.test("a node whose store has failed looks who has a session before it write
   close();
 });
 
+Deno.test("what comes to a node whose store has failed is kept once the store is back", async () => {
+  const { clock, b, add, take, cut, close, failing } = setUp();
+  failing(true);
+  add(ID, "secret");
+  await clock.advanceAsync(10);
+  failing(false);
+  const other = "aaaaaaaa000000000000000000000002";
+  add(other, "other");
+  await clock.advanceAsync(10);
+  cut();
+  assert.notEqual(await take(b, other, "other"), undefined);
+  close();
+});
+
 Deno.test("a node that was cut off lets go of what has moved, and writes again what was lost", async () => {
   const { clock, store, b, moved, add, take, cut, close } = setUp();
   add(ID, "secret");
