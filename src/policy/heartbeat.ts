@@ -9,7 +9,7 @@ export interface HeartbeatOptions {
    * How long a peer may be quiet before it is sent a ping, in milliseconds; 0 disables the
    * heartbeat, and a dead peer is then found by its transport alone.
    *
-   * @default 30000
+   * @default 20000
    */
   intervalMs?: number;
   /**
@@ -56,7 +56,7 @@ export class Heartbeat {
    * at least four times the granularity of `wheel`.
    */
   constructor(options: HeartbeatOptions, wheel: TimerWheel, random: Random) {
-    const { intervalMs = 30_000, misses = 3 } = options;
+    const { intervalMs = 20_000, misses = 3 } = options;
     // The last ping may be a quarter late, the end is decided a step early: half is left to answer.
     const least = 4 * wheel.granularityMs;
     if (intervalMs !== 0 && !(intervalMs >= least && intervalMs < Infinity)) {

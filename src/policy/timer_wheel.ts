@@ -23,7 +23,7 @@ export abstract class TimerEntry {
 export interface TimerWheelOptions {
   /**
    * How late an entry may run, in milliseconds: entries due within one such step share a wake-up.
-   * The default is below 1 % of the 30 s heartbeat, at no more than four wake-ups a second.
+   * The default is about 1 % of the 20 s heartbeat, at no more than four wake-ups a second.
    *
    * @default 250
    */
@@ -165,7 +165,7 @@ export class TimerWheel {
 }
 
 /**
- * 512 steps of 250 ms are 128 s: the default heartbeat's whole 120 s fit into one turn, so that an
+ * 512 steps of 250 ms are 128 s: the default heartbeat's whole 80 s fit into one turn, so that an
  * entry is looked at once, when due.
  */
 const SLOTS = 512;

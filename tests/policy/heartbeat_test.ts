@@ -12,7 +12,7 @@ import { FakeClock } from "../fake_clock.ts";
 function setUp(options: HeartbeatOptions = {}, random: Random = () => 0) {
   const clock = new FakeClock();
   const wheel = new TimerWheel(clock);
-  const heartbeat = new Heartbeat(options, wheel, random);
+  const heartbeat = new Heartbeat({ intervalMs: 30_000, ...options }, wheel, random);
   const startMs = clock.now();
   const watch = (onPing?: (id: number) => void) => {
     const seen = { pings: [] as number[], ids: [] as number[], dead: [] as number[] };
@@ -96,7 +96,7 @@ Deno.test("a quiet peer that answers is woken no more often than the interval, b
 
 Deno.test("of two ends that watch each other, one asks, and its ping spares the other's", () => {
   const clock = new FakeClock();
-  const heartbeat = new Heartbeat({}, new TimerWheel(clock), seededRandom(4));
+  const heartbeat = new Heartbeat({ intervalMs: 30_000 }, new TimerWheel(clock), seededRandom(4));
   const awakeMs: number[] = [];
   const ends: HeartbeatHandle[] = [];
   // Either end of a path of 80 ms, and no other traffic than pings and pongs.
