@@ -7,7 +7,7 @@ import type { Member, Position } from "../protocol/message.ts";
 import { equalSecrets } from "../session/secret.ts";
 import { openApi } from "./openapi.ts";
 import { API_DEFAULTS, type ApiOptions } from "./options.ts";
-import { jsonOf, payloadFrom } from "./payload.ts";
+import { jsonOf, payloadFrom } from "../protocol/data_or_base64.ts";
 import { type Problem, problem, problemOf, problemResponse } from "./problem.ts";
 import {
   disconnectSchema,

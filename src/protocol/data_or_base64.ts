@@ -1,6 +1,6 @@
-import { decodeBase64, encodeBase64 } from "../protocol/base64.ts";
-import { CommandError, ErrorCode } from "../protocol/error_code.ts";
-import type { Payload } from "../protocol/message.ts";
+import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { CommandError, ErrorCode } from "./error_code.ts";
+import type { Payload } from "./message.ts";
 
 /** A payload in JSON: its value, or its bytes. */
 export interface JsonPayload {
@@ -9,7 +9,7 @@ export interface JsonPayload {
 }
 
 /**
- * Reads what a publication carries.
+ * Reads a payload.
  *
  * @throws {CommandError} With 400 unless it is either `data` or `base64`.
  */
