@@ -119,6 +119,9 @@ function checkTarget(head: RequestHead): void {
     }
   }
   if (authority?.includes("@")) throw malformed("An authority must have no userinfo", authority);
+  if (authority !== undefined && /[/?#\\]/.test(authority)) {
+    throw malformed("An authority must end before the path", authority);
+  }
   if (method === "CONNECT" && protocol === undefined) {
     if (scheme !== undefined || path !== undefined) {
       throw malformed("A CONNECT has no :scheme and no :path", `${scheme} ${path}`);

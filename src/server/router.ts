@@ -55,6 +55,10 @@ export type Router = (request: Request, via: Via) => Response | Promise<Response
 /** Makes the one router of all listeners. */
 export function createRouter(parts: RouterParts): Router {
   const app = new Hono<{ Bindings: Via }>();
+  // Hono would print it and go on: the listener tells the app's log, and answers 500.
+  app.onError((error) => {
+    throw error;
+  });
 
   app.use(async (c, next) => {
     await next();
@@ -139,8 +143,18 @@ export function createRouter(parts: RouterParts): Router {
     app.all("*", (c) => fetch(c.req.raw, { address: c.env.remoteAddr.hostname }));
   } else app.get("*", (c) => servePage(c, parts));
 
-  return (request, via) => app.fetch(request, via);
+  return (request, via) => {
+    // The runtime takes any `Host` into the URL, where a slash in it would begin the path.
+    const host = request.headers.get("host") ?? "";
+    if (!HOST.test(host) || !URL.canParse(request.url)) {
+      return new Response("A host and perhaps a port were expected\n", { status: 400 });
+    }
+    return app.fetch(request, via);
+  };
 }
+
+/** Of RFC 3986 §3.2, what names of hosts, addresses and ports are made of. */
+const HOST = /^[\w.:[\]-]*$/;
 
 type RouteContext = Context<{ Bindings: Via }>;
 

@@ -87,6 +87,7 @@ Deno.test("parseRequestHead() rejects missing, empty and bad pseudo-header field
   rejects(change(GET, ":path", "*"), /must begin with \//);
   rejects(change(GET, ":path", "/a b"), /without spaces/);
   rejects(change(GET, ":authority", "user@example.com"), /no userinfo/);
+  rejects(change(GET, ":authority", "example.com/path?"), /end before the path/);
   parseRequestHead([[":method", "OPTIONS"], ...change(change(GET, ":method"), ":path", "*")]);
 });
 

@@ -219,3 +219,15 @@ Deno.test("a second drain() ends the server at once", async () => {
 function withoutPass(info: string): string {
   return info.replace(/"pass":"[0-9a-f]+"/, "");
 }
+
+Deno.test("what an app's route throws reaches the log, and the client nothing of it", async () => {
+  const fetch = () => {
+    throw new Error("a secret of the app");
+  };
+  await withServer({ fetch }, async ({ server, log }) => {
+    const response = await get(server, "/");
+    assert.equal(response.status, 500);
+    assert.doesNotMatch(response.text, /secret/);
+    assert.match(log.join("\n"), /a secret of the app/);
+  });
+});
