@@ -68,6 +68,7 @@ export {
 } from "./session/permission.ts";
 export type { ApiOptions } from "./api/options.ts";
 export type { AuthKey, AuthOptions } from "./auth/options.ts";
+export type { LimitCounts, LimitName } from "./session/limit_name.ts";
 export type { RpcHandler, SessionInfo } from "./session/session_info.ts";
 export type { SlowSession } from "./session/slow_session.ts";
 export type { WebTransportRequest, WebTransportSession } from "./webtransport/mod.ts";

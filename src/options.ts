@@ -140,6 +140,35 @@ export interface SessionOptions {
    */
   readonly commandBurst: number;
   /**
+   * Publishes of one session a second; `Infinity` leaves them to `maxCommandsPerSecond`, among which
+   * they count. One too many fares as a command too many.
+   * @default Infinity
+   */
+  readonly maxPublishesPerSecond: number;
+  /**
+   * Publishes of one session at once, after a quiet spell, in count.
+   * @default 2000
+   */
+  readonly publishBurst: number;
+  /**
+   * What one session may send a second, in bytes of its messages; `Infinity` disables the limit. A
+   * message too many fares as a command too many. The default is sixteen of the largest.
+   * @default 1048576
+   */
+  readonly maxBytesPerSecond: number;
+  /**
+   * What one session may send at once, after a quiet spell, in bytes; no less than
+   * `maxMessageBytes`.
+   * @default 4194304
+   */
+  readonly byteBurst: number;
+  /**
+   * Channels that one session may publish to within a minute, in count: each takes memory, or Redis,
+   * for as long as its history is kept. `Infinity` disables the limit. One more gets error 429.
+   * @default 128
+   */
+  readonly maxChannels: number;
+  /**
    * Subscriptions of one session, in count.
    * @default 128
    */
@@ -176,6 +205,11 @@ export const SESSION_DEFAULTS: SessionOptions = {
   writeTimeoutMs: 30_000,
   maxCommandsPerSecond: 1000,
   commandBurst: 2000,
+  maxPublishesPerSecond: Infinity,
+  publishBurst: 2000,
+  maxBytesPerSecond: 1_048_576,
+  byteBurst: 4_194_304,
+  maxChannels: 128,
   maxSubscriptions: 128,
   maxTrackedKeys: 4096,
   maxPendingCommands: 128,

@@ -182,6 +182,11 @@ const sessionSchema = v.pipe(
     writeTimeoutMs: milliseconds,
     maxCommandsPerSecond: positiveOrInfinity,
     commandBurst: positive,
+    maxPublishesPerSecond: positiveOrInfinity,
+    publishBurst: positive,
+    maxBytesPerSecond: positiveOrInfinity,
+    byteBurst: positive,
+    maxChannels: positiveOrInfinity,
     maxSubscriptions: positive,
     maxTrackedKeys: positive,
     maxPendingCommands: positive,
@@ -193,6 +198,12 @@ const sessionSchema = v.pipe(
       (session.highWaterBytes ?? SESSION_DEFAULTS.highWaterBytes) <=
         (session.maxQueueBytes ?? SESSION_DEFAULTS.maxQueueBytes),
     "highWaterBytes of at most maxQueueBytes",
+  ),
+  v.check(
+    (session) =>
+      (session.maxMessageBytes ?? SESSION_DEFAULTS.maxMessageBytes) <=
+        (session.byteBurst ?? SESSION_DEFAULTS.byteBurst),
+    "maxMessageBytes of at most byteBurst",
   ),
 );
 

@@ -72,12 +72,14 @@ export class PairedTransport implements Transport {
     if (this.ended !== undefined) return;
     this.receiver!.alive();
     if (this.encoding === "json") {
-      this.receiver!.receive(json.decodeClientMessage(json.encodeClientMessage(message)));
+      const text = json.encodeClientMessage(message);
+      this.receiver!.receive(json.decodeClientMessage(text), text.length);
       return;
     }
     const framer = new Framer(1 << 20);
     framer.push(encodeClientMessage(message));
-    this.receiver!.receive(decodeClientMessage(framer.next()!));
+    const frame = framer.next()!;
+    this.receiver!.receive(decodeClientMessage(frame), frame.byteLength);
   }
 
   openLane(): Lane | undefined {

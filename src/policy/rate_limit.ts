@@ -24,12 +24,11 @@ export class RateLimit {
   }
 
   /**
-   * Takes a token from the bucket that is full at `fullAtMs`, 0 if nothing was ever taken from it.
+   * Takes `tokens` from the bucket that is full at `fullAtMs`, 0 if nothing was ever taken from it.
    * Returns when it will be full then, or {@linkcode EMPTY}, and nothing taken.
    */
-  take(fullAtMs: number): number {
-    const nowMs = this.#clock.now();
-    const nextMs = Math.max(fullAtMs, nowMs) + this.#intervalMs;
+  take(fullAtMs: number, tokens = 1, nowMs: number = this.#clock.now()): number {
+    const nextMs = Math.max(fullAtMs, nowMs) + this.#intervalMs * tokens;
     return nextMs - nowMs > this.#mostMs ? EMPTY : nextMs;
   }
 }

@@ -206,8 +206,8 @@ export class Visit implements TransportReceiver {
     this.#guest!.drain(delayMs);
   }
 
-  receive(message: ClientMessage): void {
-    this.#guest!.receive(message);
+  receive(message: ClientMessage, bytes: number): void {
+    this.#guest!.receive(message, bytes);
   }
 
   alive(): void {

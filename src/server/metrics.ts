@@ -114,6 +114,11 @@ export class Metrics {
     this.#counter("refused_commands", "Commands of clients that were too many", (counter) => {
       counter.inc(sessions.refusedCommands);
     });
+    this.#counter("limited", "What a limit stood against, by the limit's option", (counter) => {
+      for (const [limit, count] of Object.entries(sessions.limitCounts)) {
+        counter.inc({ limit }, count);
+      }
+    }, ["limit"]);
   }
 
   #addChannels({ hub }: MetricsParts): void {

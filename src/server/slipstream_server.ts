@@ -4,6 +4,7 @@ import type { ChannelInfo, Hub } from "../hub/hub.ts";
 import type { Payload, Position } from "../protocol/message.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
 import type { Clock } from "../policy/clock.ts";
+import type { LimitCounts } from "../session/limit_name.ts";
 import type { SessionInfo } from "../session/session_info.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
 import type { DisconnectOptions, Disconnects, DisconnectTarget } from "./disconnects.ts";
@@ -45,6 +46,8 @@ export interface Pressure {
   readonly closedAsSlow: number;
   /** Commands of clients that were refused because there were too many. */
   readonly refusedCommands: number;
+  /** How often each limit has stood against something, by the name of its option. */
+  readonly limited: LimitCounts;
   /**
    * Sockets at the moment whose transport was closed and whose peer does not take that. Deno cannot
    * cut them off; each keeps its place among the transports of its address, of all and of the open
@@ -125,6 +128,7 @@ export class SlipstreamServer {
       conflated: hub.conflated,
       closedAsSlow: sessions.closedAsSlow,
       refusedCommands: sessions.refusedCommands,
+      limited: { ...sessions.limitCounts },
       lingering: door.lingering,
     };
   }

@@ -29,7 +29,7 @@ export class Attachment extends TimerEntry
   readonly #owner: AttachmentOwner;
   #session: Session | undefined;
   /** What came while the client is being identified. */
-  #held: ClientMessage[] | undefined;
+  #held: { readonly message: ClientMessage; readonly bytes: number }[] | undefined;
   #heldBytes = 0;
   #ended = false;
 
@@ -62,7 +62,7 @@ export class Attachment extends TimerEntry
   release(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const message of held) this.receive(message);
+    for (const { message, bytes } of held) this.receive(message, bytes);
   }
 
   /** Queues a message on the control lane. A peer that leaves no room for it is closed. */
@@ -119,10 +119,10 @@ export class Attachment extends TimerEntry
     this.transport.close(code, reason);
   }
 
-  receive(message: ClientMessage): void {
+  receive(message: ClientMessage, bytes: number): void {
     if (this.#ended) return;
-    if (this.#session !== undefined) this.#session.receive(message);
-    else if (this.#held !== undefined) this.#hold(this.#held, message);
+    if (this.#session !== undefined) this.#session.receive(message, bytes);
+    else if (this.#held !== undefined) this.#hold(message, bytes);
     else if (message.type === "connect") this.#owner.connect(this, message);
     else {
       this.close(
@@ -166,10 +166,13 @@ export class Attachment extends TimerEntry
     }
   }
 
-  #hold(held: ClientMessage[], message: ClientMessage): void {
+  #hold(message: ClientMessage, bytes: number): void {
     const { maxPendingCommands, maxMessageBytes } = this.#owner.options;
-    this.#heldBytes += "data" in message ? message.data.bytes.length : 0;
-    if (held.push(message) <= maxPendingCommands && this.#heldBytes <= maxMessageBytes) return;
+    const held = this.#held!;
+    this.#heldBytes += bytes;
+    if (held.push({ message, bytes }) <= maxPendingCommands && this.#heldBytes <= maxMessageBytes) {
+      return;
+    }
     this.close(
       CloseCode.FLOODING,
       `Commands may wait for connected ${maxPendingCommands} at once: ${held.length} came`,

@@ -1,22 +1,23 @@
-import { EMPTY, type RateLimit } from "../policy/rate_limit.ts";
+import { EMPTY } from "../policy/rate_limit.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
 import { CloseCode } from "../protocol/close_code.ts";
 import { ErrorCode } from "../protocol/error_code.ts";
 import type { Publish } from "../protocol/message.ts";
 import type { SessionOptions } from "../options.ts";
 import { HeldValues, type HeldValuesOwner } from "./held_values.ts";
+import type { LimitName } from "./limit_name.ts";
+import type { SessionRates } from "./session_rates.ts";
 
 /** What a gate needs of the session that it belongs to, and of the node. */
 export interface CommandGateOwner {
-  /** How fast commands may come. */
-  readonly commandRate: RateLimit;
-  /** How fast commands may come that are refused. */
-  readonly refusalRate: RateLimit;
+  readonly rates: SessionRates;
   readonly options: SessionOptions;
   /** Where values wait that came too fast. */
   readonly wheel: TimerWheel;
   /** Counts a command that is refused, for the node. */
   commandRefused(): void;
+  /** Counts that a limit stood against something. */
+  limited(limit: LimitName): void;
 }
 
 /** Who is told of what a gate refuses, and does what it lets through late. */
@@ -30,8 +31,8 @@ export interface CommandSender {
 }
 
 /**
- * How fast one session commands, and how many of its commands wait for an answer at once. What is
- * over either limit is refused before any work is done for it; but of values of `latest` keys,
+ * How fast one session sends, commands and publishes, and how many of its commands wait for an answer
+ * at once. What is over a limit is refused before any work is done for it; but of values of `latest` keys,
  * whose publisher wants no answer and would not learn of it, the newest of each key waits here
  * until the limits allow it.
  */
@@ -41,8 +42,10 @@ export class CommandGate implements HeldValuesOwner {
   readonly #owner: CommandGateOwner;
   readonly #sender: CommandSender;
   #pending = 0;
-  /** When the bucket of {@linkcode CommandGateOwner.commandRate} is full again, and the other. */
-  #fullAtMs = 0;
+  /** When the buckets of {@linkcode SessionRates} are full again. */
+  #commandsFullAtMs = 0;
+  #publishesFullAtMs = 0;
+  #bytesFullAtMs = 0;
   #refusalsFullAtMs = 0;
   /** Made with the first. */
   #held: HeldValues | undefined;
@@ -52,19 +55,22 @@ export class CommandGate implements HeldValuesOwner {
     this.#sender = sender;
   }
 
-  /** Whether a command is to be done; one that is not is answered, unless its `id` is 0. */
-  admit(id: number): boolean {
-    const obstacle = this.#take();
-    if (obstacle === undefined) return true;
-    this.#count();
-    this.#sender.fail(id, ErrorCode.TOO_MANY, `${obstacle}: too many came`);
-    this.#chargeRefusal(obstacle);
-    return false;
+  /**
+   * Whether a command that came in so many bytes is to be done; one that is not is answered, unless
+   * its `id` is 0.
+   */
+  admit(id: number, bytes: number): boolean {
+    return this.#admit(id, this.#take(bytes, false));
+  }
+
+  /** The same, of a publish. */
+  admitPublish(id: number, bytes: number): boolean {
+    return this.#admit(id, this.#take(bytes, true));
   }
 
   /** Takes an unacknowledged value of a `latest` key, now or when the limits allow it. */
-  takeValue(value: Publish): void {
-    const obstacle = this.#take();
+  takeValue(value: Publish, bytes: number): void {
+    const obstacle = this.#take(bytes, true);
     const waiting = this.#held !== undefined && this.#held.size > 0;
     if (obstacle === undefined && !waiting) return this.#sender.publishValue(value);
     const { wheel, options } = this.#owner;
@@ -85,7 +91,8 @@ export class CommandGate implements HeldValuesOwner {
   release(): void {
     const held = this.#held!;
     while (held.size > 0) {
-      if (this.#take() !== undefined) return held.wait();
+      // Their bytes were charged when they came.
+      if (this.#take(0, true) !== undefined) return held.wait();
       this.#sender.publishValue(held.shift());
     }
   }
@@ -113,14 +120,30 @@ export class CommandGate implements HeldValuesOwner {
     }
   }
 
-  /** Takes a place for one command; or says which rule stands against it. */
-  #take(): string | undefined {
-    const { commandRate, options } = this.#owner;
-    const fullAtMs = commandRate.take(this.#fullAtMs);
-    if (fullAtMs === EMPTY) return `Commands may come ${options.maxCommandsPerSecond} a second`;
-    this.#fullAtMs = fullAtMs;
-    if (this.#pending < options.maxPendingCommands) return undefined;
-    return `Commands may wait for an answer ${options.maxPendingCommands} at once`;
+  #admit(id: number, obstacle: LimitName | undefined): boolean {
+    if (obstacle === undefined) return true;
+    this.#count();
+    this.#sender.fail(id, ErrorCode.TOO_MANY, `${this.#ruleOf(obstacle)}: too many came`);
+    this.#chargeRefusal(obstacle);
+    return false;
+  }
+
+  /** Takes a place for one command of so many bytes; or says which limit stands against it. */
+  #take(bytes: number, publishes: boolean): LimitName | undefined {
+    const { rates, options } = this.#owner;
+    const nowMs = rates.clock.now();
+    const bytesFullAtMs = rates.bytes.take(this.#bytesFullAtMs, bytes, nowMs);
+    if (bytesFullAtMs === EMPTY) return "session.maxBytesPerSecond";
+    this.#bytesFullAtMs = bytesFullAtMs;
+    const commandsFullAtMs = rates.commands.take(this.#commandsFullAtMs, 1, nowMs);
+    if (commandsFullAtMs === EMPTY) return "session.maxCommandsPerSecond";
+    this.#commandsFullAtMs = commandsFullAtMs;
+    if (this.#pending >= options.maxPendingCommands) return "session.maxPendingCommands";
+    if (!publishes) return undefined;
+    const publishesFullAtMs = rates.publishes.take(this.#publishesFullAtMs, 1, nowMs);
+    if (publishesFullAtMs === EMPTY) return "session.maxPublishesPerSecond";
+    this.#publishesFullAtMs = publishesFullAtMs;
+    return undefined;
   }
 
   #count(): void {
@@ -129,9 +152,27 @@ export class CommandGate implements HeldValuesOwner {
   }
 
   /** Closes for a client that goes on whatever it is refused. */
-  #chargeRefusal(rule: string): void {
-    const fullAtMs = this.#owner.refusalRate.take(this.#refusalsFullAtMs);
+  #chargeRefusal(obstacle: LimitName): void {
+    this.#owner.limited(obstacle);
+    const fullAtMs = this.#owner.rates.refusals.take(this.#refusalsFullAtMs);
     if (fullAtMs !== EMPTY) this.#refusalsFullAtMs = fullAtMs;
-    else this.#sender.closeTransport(CloseCode.FLOODING, `${rule}: too many came all the same`);
+    else {
+      const reason = `${this.#ruleOf(obstacle)}: too many came all the same`;
+      this.#sender.closeTransport(CloseCode.FLOODING, reason);
+    }
+  }
+
+  #ruleOf(limit: LimitName): string {
+    const { options } = this.#owner;
+    switch (limit) {
+      case "session.maxBytesPerSecond":
+        return `Bytes may come ${options.maxBytesPerSecond} a second (${limit})`;
+      case "session.maxPublishesPerSecond":
+        return `Publishes may come ${options.maxPublishesPerSecond} a second (${limit})`;
+      case "session.maxPendingCommands":
+        return `Commands may wait for an answer ${options.maxPendingCommands} at once (${limit})`;
+      default:
+        return `Commands may come ${options.maxCommandsPerSecond} a second (${limit})`;
+    }
   }
 }

@@ -1,5 +1,5 @@
 import type { Namespace } from "../hub/namespaces.ts";
-import { EMPTY, type RateLimit } from "../policy/rate_limit.ts";
+import { EMPTY } from "../policy/rate_limit.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type { Payload, Publish, Subscribe } from "../protocol/message.ts";
 import type { Identity } from "./access.ts";
@@ -8,12 +8,12 @@ import { type Action, allows } from "./permission.ts";
 import { PublishTurns } from "./publish_turns.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { SessionInfo } from "./session_info.ts";
+import type { SessionRates } from "./session_rates.ts";
 import { TokenExpiry } from "./token_expiry.ts";
 
 /** What rights need of the node. */
 export interface RightsContext extends SessionContext {
-  /** How fast a session may show tokens: reading one costs a hundred times a command. */
-  readonly tokenRate: RateLimit;
+  readonly rates: SessionRates;
 }
 
 /** Whose rights they are. */
@@ -36,7 +36,7 @@ export class Rights {
   /** By channel, what its token is good for; bounded by `maxSubscriptions`. */
   #grants: Map<string, TokenExpiry> | undefined;
   #turns: PublishTurns | undefined;
-  /** When the bucket of {@linkcode RightsContext.tokenRate} is full again. */
+  /** When the bucket of {@linkcode SessionRates.tokens} is full again. */
   #tokensFullAtMs = 0;
 
   constructor(context: RightsContext, session: RightsOwner, identity: Identity) {
@@ -189,7 +189,7 @@ export class Rights {
   }
 
   #chargeToken(): void {
-    const fullAtMs = this.#context.tokenRate.take(this.#tokensFullAtMs);
+    const fullAtMs = this.#context.rates.tokens.take(this.#tokensFullAtMs);
     if (fullAtMs === EMPTY) {
       throw new CommandError(ErrorCode.TOO_MANY, "Tokens come faster than they are read: too many");
     }

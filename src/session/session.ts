@@ -20,8 +20,10 @@ import type { Peer, TransportKind } from "../transport/transport.ts";
 import type { Attachment } from "./attachment.ts";
 import type { Claims, Identity } from "./access.ts";
 import { CommandGate, type CommandGateOwner, type CommandSender } from "./command_gate.ts";
+import type { LimitName } from "./limit_name.ts";
 import type { Outbound } from "./outbound.ts";
 import { PublishAnswers } from "./publish_answers.ts";
+import { PublishedChannels } from "./published_channels.ts";
 import type { Handover } from "./nodes.ts";
 import { Rights, type RightsContext, type RightsOwner } from "./rights.ts";
 import { createSecret, equalSecrets, hashSecret } from "./secret.ts";
@@ -68,6 +70,9 @@ export class Session extends TimerEntry
   readonly #subscriptions: SessionSubscriptions;
   readonly #gate: CommandGate;
   #publishAnswers: PublishAnswers | undefined;
+  /** The channel that it published to last, and those of the minute once there are two. */
+  #publishedTo: string | undefined;
+  #publishedChannels: PublishedChannels | undefined;
   /** It comes from another node. */
   #arrived: ArrivingSession | undefined;
   /** Where its token expires. */
@@ -230,7 +235,7 @@ export class Session extends TimerEntry
   }
 
   /** Takes a message from the client, whatever transport or encoding it came by. */
-  receive(message: ClientMessage): void {
+  receive(message: ClientMessage, bytes: number): void {
     const attachment = this.#attachment!;
     if (this.#ticketBefore !== "") {
       this.#ticketBefore = "";
@@ -238,49 +243,50 @@ export class Session extends TimerEntry
     }
     switch (message.type) {
       case "subscribe":
-        if (this.#gate.admit(message.id)) {
+        if (this.#gate.admit(message.id, bytes)) {
           this.#answer(message.id, this.#subscriptions.subscribe(message));
         }
         return;
       case "unsubscribe":
-        if (this.#gate.admit(message.id)) {
+        if (this.#gate.admit(message.id, bytes)) {
           this.#answer(message.id, this.#subscriptions.unsubscribe(message));
         }
         return;
       case "track":
-        if (this.#gate.admit(message.id)) {
+        if (this.#gate.admit(message.id, bytes)) {
           this.#answer(message.id, this.#subscriptions.track(message));
         }
         return;
       case "publish":
-        return this.#takePublish(message);
+        return this.#takePublish(message, bytes);
       case "presence":
-        if (this.#gate.admit(message.id)) {
+        if (this.#gate.admit(message.id, bytes)) {
           this.#answer(message.id, this.#presence(message), message.channel);
         }
         return;
       case "history":
-        if (this.#gate.admit(message.id)) this.#answer(message.id, this.#history(message));
+        if (this.#gate.admit(message.id, bytes)) this.#answer(message.id, this.#history(message));
         return;
       case "rpc":
-        if (this.#gate.admit(message.id)) this.#answer(message.id, this.#rpc(message));
+        if (this.#gate.admit(message.id, bytes)) this.#answer(message.id, this.#rpc(message));
         return;
       case "refresh":
-        if (this.#gate.admit(message.id)) this.#answer(message.id, this.#refresh(message));
+        if (this.#gate.admit(message.id, bytes)) this.#answer(message.id, this.#refresh(message));
         return;
       case "ping":
-        if (this.#gate.admit(0)) {
+        if (this.#gate.admit(0, bytes)) {
           const time = Math.round(this.#owner.now());
           attachment.send({ type: "pong", id: message.id, time });
         }
         return;
       case "pong":
-        return attachment.heartbeat?.pong(message.id);
+        if (this.#gate.admit(0, bytes)) attachment.heartbeat?.pong(message.id);
+        return;
       case "seen":
-        if (this.#gate.admit(0)) attachment.outbound.datagrams.seen(message);
+        if (this.#gate.admit(0, bytes)) attachment.outbound.datagrams.seen(message);
         return;
       case "age":
-        if (this.#gate.admit(0)) this.#subscriptions.aged(message);
+        if (this.#gate.admit(0, bytes)) this.#subscriptions.aged(message);
         return;
       case "leave":
         return this.end(CloseCode.LEFT, "The client left");
@@ -291,6 +297,10 @@ export class Session extends TimerEntry
 
   subscriptionsChanged(): void {
     this.#owner.directory?.changed(this);
+  }
+
+  limited(limit: LimitName): void {
+    this.#owner.limited(limit);
   }
 
   tooSlow(channel: string): void {
@@ -435,11 +445,11 @@ export class Session extends TimerEntry
     });
   }
 
-  #takePublish(message: Publish): void {
+  #takePublish(message: Publish, bytes: number): void {
     const { id } = message;
     if (id === 0) {
-      if (message.key !== undefined) this.#gate.takeValue(message);
-      else if (this.#gate.admit(0)) this.publishValue(message);
+      if (message.key !== undefined) this.#gate.takeValue(message, bytes);
+      else if (this.#gate.admitPublish(0, bytes)) this.publishValue(message);
       return;
     }
     const answers = this.#publishAnswers ??= new PublishAnswers();
@@ -449,7 +459,7 @@ export class Session extends TimerEntry
       return this.fail(id, ErrorCode.CONFLICT, `The id of a publish must rise: ${id}`);
     }
     if (known === "pending") return;
-    if (!this.#gate.admit(id)) return answers.forget(id);
+    if (!this.#gate.admitPublish(id, bytes)) return answers.forget(id);
     if (message.key !== undefined) this.#gate.overtake(message);
     void this.#answerPublish(answers, message);
   }
@@ -472,6 +482,7 @@ export class Session extends TimerEntry
     { id, channel, key, removed }: Publish,
     data: Payload,
   ): Promise<ServerMessage> => {
+    this.#chargeChannel(channel);
     const position = await this.#owner.hub.publish({
       channel,
       ...(key !== undefined && { key }),
@@ -481,6 +492,22 @@ export class Session extends TimerEntry
     });
     return { type: "published", id, position };
   };
+
+  /** @throws {CommandError} If it has published to too many of them lately. */
+  #chargeChannel(channel: string): void {
+    const last = this.#publishedTo;
+    this.#publishedTo = channel;
+    if (last === channel || last === undefined) return;
+    const { options: { maxChannels }, rates } = this.#owner;
+    const channels = this.#publishedChannels ??= new PublishedChannels(maxChannels);
+    if (channels.admit(channel, last, rates.clock.now())) return;
+    this.#publishedTo = last;
+    this.#owner.limited("session.maxChannels");
+    throw new CommandError(
+      ErrorCode.TOO_MANY,
+      `A session publishes to at most ${maxChannels} channels in a minute (session.maxChannels): "${channel}"`,
+    );
+  }
 
   async #presence({ id, channel }: PresenceQuery): Promise<ServerMessage> {
     const asked = this.rights.require("presence", channel);

@@ -5,7 +5,6 @@ import type { Admission, Refused } from "../policy/admission.ts";
 import type { Heartbeat } from "../policy/heartbeat.ts";
 import { spreadWindowMs } from "../policy/jitter.ts";
 import type { Random } from "../policy/random.ts";
-import { RateLimit } from "../policy/rate_limit.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
 import { CloseCode } from "../protocol/close_code.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
@@ -17,11 +16,13 @@ import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
 import { within } from "./deadline.ts";
 import type { Hooks } from "./hooks.ts";
 import { LateLeave } from "./late_leave.ts";
+import { type LimitCounts, type LimitName, noLimitCounts } from "./limit_name.ts";
 import type { Handover } from "./nodes.ts";
 import { Session, type SessionOwner } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { ArrivingSession, SessionDirectory } from "./session_directory.ts";
 import type { RpcHandler, SessionInfo } from "./session_info.ts";
+import { createSessionRates, type SessionRates } from "./session_rates.ts";
 import type { SlowSession } from "./slow_session.ts";
 
 export interface SessionRegistryOptions extends SessionContext {
@@ -49,9 +50,8 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   directory: SessionDirectory | undefined;
   readonly rpc: Readonly<Record<string, RpcHandler>>;
   readonly onError: (error: unknown) => void;
-  readonly commandRate: RateLimit;
-  readonly refusalRate: RateLimit;
-  readonly tokenRate: RateLimit;
+  readonly rates: SessionRates;
+  readonly #limited = noLimitCounts();
   readonly #leastSpreadMs: number;
   readonly #returnsPerSecond: number;
   readonly #onSlow: ((slow: SlowSession) => void) | undefined;
@@ -80,14 +80,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.#leastSpreadMs = options.reconnectSpreadMs;
     this.#returnsPerSecond = options.returnsPerSecond;
     this.onError = options.onError;
-    const { maxCommandsPerSecond: ratePerSecond, commandBurst: burst } = options.options;
-    const { clock } = options.wheel;
-    this.commandRate = new RateLimit({ ratePerSecond, burst }, clock);
-    this.refusalRate = new RateLimit({ ratePerSecond, burst: burst * FLOOD_BURSTS }, clock);
-    this.tokenRate = new RateLimit({
-      ratePerSecond: TOKENS_PER_SECOND,
-      burst: options.options.maxSubscriptions + TOKENS_PER_SECOND,
-    }, clock);
+    this.rates = createSessionRates(options.options, options.wheel.clock);
     this.#onSlow = options.onSlow;
     this.#admission = options.admission;
     this.#random = options.random;
@@ -132,6 +125,12 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     return this.#refusedCommands;
   }
 
+  /** How often each limit has stood against something. */
+  get limitCounts(): LimitCounts {
+    return this.#limited;
+  }
+
+  /** A session by its name. */
   get(id: string): SessionInfo | undefined {
     return this.#sessions.get(id);
   }
@@ -268,6 +267,11 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   /** Called by a session that has refused a command. */
   commandRefused(): void {
     this.#refusedCommands++;
+  }
+
+  /** Called where a limit has stood against something. */
+  limited(limit: LimitName): void {
+    this.#limited[limit]++;
   }
 
   /** Who the client is; at once where no token is shown and no app asked. */
@@ -415,23 +419,11 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   }
 }
 
-/**
- * A client shows one for each of its channels when it comes back, and after that one in a while; a
- * signature of RSA takes 0.1 ms to verify.
- */
-const TOKENS_PER_SECOND = 5;
-
 /** A client that is let in. */
 interface Visitor {
   readonly identity: Identity;
   readonly info: Payload | undefined;
 }
-
-/**
- * A client that has this many bursts refused, sent at more than twice the rate, does not heed the
- * errors; a single loop that runs away for a moment has not as many.
- */
-const FLOOD_BURSTS = 10;
 
 const OVERLOADED: Readonly<Record<Refused["reason"], string>> = {
   total: "The node takes no more sessions",

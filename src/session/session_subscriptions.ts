@@ -10,6 +10,7 @@ import type {
   Unsubscribe,
 } from "../protocol/message.ts";
 import type { Attachment } from "./attachment.ts";
+import type { LimitName } from "./limit_name.ts";
 import { LatestSubscription } from "./latest_subscription.ts";
 import { OrderedSubscription } from "./ordered_subscription.ts";
 import type { Outbound } from "./outbound.ts";
@@ -26,6 +27,8 @@ export interface SubscribingSession extends SubscriptionOwner {
   readonly rights: Rights;
   /** What it is subscribed to, or which keys, has changed. */
   subscriptionsChanged(): void;
+  /** Counts that a limit stood against something. */
+  limited(limit: LimitName): void;
 }
 
 /** The subscriptions of one session, by channel, on a transport or waiting for one. */
@@ -61,9 +64,10 @@ export class SessionSubscriptions {
     }
     const subscriptions = this.#byChannel ??= new Map();
     if (subscriptions.size >= options.maxSubscriptions) {
+      this.#session.limited("session.maxSubscriptions");
       throw new CommandError(
         ErrorCode.TOO_MANY,
-        `A session has at most ${options.maxSubscriptions} subscriptions: ${
+        `A session has at most ${options.maxSubscriptions} subscriptions (session.maxSubscriptions): ${
           subscriptions.size + 1
         }`,
       );

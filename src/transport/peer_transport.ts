@@ -126,7 +126,7 @@ export abstract class PeerTransport implements Transport {
       while (this.receiving) {
         const frame = framer.next();
         if (frame === undefined) return;
-        this.receive(decodeBinary(frame));
+        this.receive(decodeBinary(frame), frame.byteLength);
       }
     } catch (error) {
       this.reject(error);
@@ -140,7 +140,7 @@ export abstract class PeerTransport implements Transport {
       for (const line of text.split("\n")) {
         if (!this.receiving) break;
         checkLine(line, this.options.maxMessageBytes);
-        this.receive(decodeJson(line));
+        this.receive(decodeJson(line), line.length);
       }
     } catch (error) {
       this.reject(error);
@@ -149,8 +149,8 @@ export abstract class PeerTransport implements Transport {
     return undefined;
   }
 
-  protected receive(message: ClientMessage): void {
-    this.#receiver?.receive(message);
+  protected receive(message: ClientMessage, bytes: number): void {
+    this.#receiver?.receive(message, bytes);
   }
 
   /** Closes for an error: the peer's if it is a {@linkcode ProtocolError}, else the server's. */

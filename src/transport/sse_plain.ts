@@ -45,11 +45,13 @@ export class PlainSseTransport extends SseTransport {
     this.push(COMMENT);
     this.accept(accept);
     const token = this.#token;
-    this.receive({ type: "connect", id: 1, ...(token !== undefined && { token }) });
+    this.receive({ type: "connect", id: 1, ...(token !== undefined && { token }) }, 0);
     this.#channels.forEach((channel, index) => {
       const position = this.#since.get(channel);
       const message = { type: "subscribe", id: 2 + index, channel } as const;
-      if (this.receiving) this.receive(position === undefined ? message : { ...message, position });
+      if (this.receiving) {
+        this.receive(position === undefined ? message : { ...message, position }, 0);
+      }
     });
   }
 

@@ -57,7 +57,8 @@ export interface Transport {
 
 /** What a transport calls: the upward side, implemented by whoever owns the session. */
 export interface TransportReceiver {
-  receive(message: ClientMessage): void;
+  /** @param bytes How long it came, near enough: of text, its UTF-16 units. */
+  receive(message: ClientMessage, bytes: number): void;
   /** Any bytes came in: the peer lives, whatever it says. */
   alive(): void;
   /** A lane that held more than the high water mark fell to the low one. */

@@ -185,7 +185,7 @@ class WebTransportTransport extends PeerTransport
             `A publish with id 0, or seen, was expected in a datagram: ${message.type}`,
           );
         }
-        if (this.receiving) this.receive(message);
+        if (this.receiving) this.receive(message, frame.byteLength);
       }
       if (framer.pendingBytes > 0) {
         throw new ProtocolError(

@@ -90,9 +90,9 @@ gc?.();
 const before = Deno.memoryUsage().heapUsed;
 for (let at = 0; at < SUBSCRIBERS; at++) {
   const receiver = sessions.accept(new NullTransport());
-  receiver.receive({ type: "connect", id: 1 });
-  receiver.receive({ type: "subscribe", id: 2, channel: "chat:a" });
-  receiver.receive({ type: "subscribe", id: 3, channel: "cursors:a" });
+  receiver.receive({ type: "connect", id: 1 }, 0);
+  receiver.receive({ type: "subscribe", id: 2, channel: "chat:a" }, 0);
+  receiver.receive({ type: "subscribe", id: 3, channel: "cursors:a" }, 0);
 }
 await turn();
 gc?.();

@@ -171,7 +171,7 @@ test("a second subscription to a channel is refused, and so is one too many", {
   await node.turn();
   const answers = client.take().filter(({ type }) => type !== "join");
   assert.deepEqual(answers.map((m) => m.type === "error" ? m.message : m.type).toSorted(), [
-    "A session has at most 2 subscriptions: 3",
+    "A session has at most 2 subscriptions (session.maxSubscriptions): 3",
     'The session is subscribed already: "chat:a"',
     "subscribed",
     "subscribed",
