@@ -45,6 +45,7 @@ export type { Limits } from "./capacity/limits.ts";
 export type { RedisShardState, RedisState } from "./broker/redis_broker.ts";
 export type { AdmissionOptions } from "./policy/admission.ts";
 export type { OriginOptions, OriginRefusal } from "./policy/origin.ts";
+export type { ProxyOptions } from "./proxy/options.ts";
 export { CloseCode } from "./protocol/close_code.ts";
 export { CommandError, ErrorCode } from "./protocol/error_code.ts";
 export type { Payload, Position, Publication } from "./protocol/message.ts";

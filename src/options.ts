@@ -5,6 +5,7 @@ import type { Random } from "./policy/random.ts";
 import type { Delivery } from "./protocol/message.ts";
 import type { ApiOptions } from "./api/options.ts";
 import type { AuthOptions } from "./auth/options.ts";
+import type { ProxyOptions } from "./proxy/options.ts";
 import type { Hooks } from "./session/hooks.ts";
 import { CLOSED, type Permissions } from "./session/permission.ts";
 import type { RpcHandler } from "./session/session_info.ts";
@@ -344,7 +345,7 @@ export interface LogEntry {
 
 /** Who sent a request to the app's own routes. */
 export interface RequestInfo {
-  /** IP address of the peer, without a port. */
+  /** IP address of the client, without a port: what `proxies` make of it. */
   readonly address: string;
 }
 
@@ -376,6 +377,11 @@ export interface ServerOptions {
    * @default {} own pages only
    */
   readonly origins?: OriginOptions;
+  /**
+   * The proxies and balancers in front of the node, and how they say whose request it is.
+   * @default none: the client is who the socket is from
+   */
+  readonly proxies?: ProxyOptions;
   /** How many sessions the node takes, and how fast. */
   readonly admission?: AdmissionOptions;
   /**

@@ -18,6 +18,8 @@ import { Admission, type AdmissionOptions } from "./policy/admission.ts";
 import { type Clock, systemClock } from "./policy/clock.ts";
 import { type OriginOptions, OriginPolicy } from "./policy/origin.ts";
 import { type Random, systemRandom } from "./policy/random.ts";
+import type { ProxyOptions } from "./proxy/options.ts";
+import { TrustedAddresses } from "./proxy/trusted_addresses.ts";
 import { checkPattern } from "./session/channel_pattern.ts";
 import { CLOSED } from "./session/permission.ts";
 import { WEBTRANSPORT_DEFAULTS } from "./webtransport/options.ts";
@@ -30,6 +32,7 @@ export interface ResolvedOptions {
   readonly developmentPort: number | false;
   readonly tls: Required<TlsFiles> | TlsPem | TlsDevelopment;
   readonly origins: OriginOptions;
+  readonly proxies: ProxyOptions;
   readonly admission: AdmissionOptions;
   readonly namespaces: Readonly<Record<string, NamespaceOptions>>;
   /** `undefined` where nobody proves who they are. */
@@ -70,6 +73,7 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
     developmentPort: development && (options.developmentPort ?? 8080),
     tls: "certFile" in tls ? { ...tls, reloadIntervalMs: tls.reloadIntervalMs ?? 10_000 } : tls,
     origins: options.origins ?? {},
+    proxies: options.proxies ?? { trusted: [] },
     admission: options.admission ?? {},
     namespaces: Object.fromEntries(
       Object.entries(options.namespaces ?? {})
@@ -325,6 +329,18 @@ const optionsSchema = v.partial(v.strictObject({
       if (dataset.typed) attempt(() => new OriginPolicy(dataset.value as OriginOptions), addIssue);
     }),
   ),
+  proxies: v.strictObject({
+    trusted: v.pipe(
+      v.array(v.string("an address or a range"), "a list of addresses"),
+      v.rawCheck(({ dataset, addIssue }) => {
+        if (dataset.typed) attempt(() => new TrustedAddresses(dataset.value), addIssue);
+      }),
+    ),
+    header: v.optional(
+      v.picklist(["forwarded", "x-forwarded-for"], '"forwarded" or "x-forwarded-for"'),
+    ),
+    headerOverHttp3: v.optional(flag),
+  }),
   admission: v.pipe(
     v.partial(v.strictObject({
       ratePerSecond: v.number("a number above 0"),

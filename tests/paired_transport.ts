@@ -61,7 +61,8 @@ export class PairedTransport implements Transport {
     this.#options = options;
     this.kind = options.kind ?? (options.maxDatagramSize ? "webtransport" : "websocket");
     this.encoding = options.encoding ?? "binary";
-    this.peer = { address: options.address ?? "192.0.2.1", origin: "https://example.com" };
+    const { address = "192.0.2.1" } = options;
+    this.peer = { address, exempt: false, origin: "https://example.com" };
     this.highWaterBytes = options.highWaterBytes ?? 65_536;
     this.maxDatagramSize = options.maxDatagramSize ?? 0;
     this.control = new PairedLane(this);

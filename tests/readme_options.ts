@@ -14,6 +14,7 @@ const INTERFACES = [
   ["session.", "src/options.ts", "SessionOptions"],
   ["heartbeat.", "src/options.ts", "HeartbeatOptions"],
   ["origins.", "src/policy/origin.ts", "OriginOptions"],
+  ["proxies.", "src/proxy/options.ts", "ProxyOptions"],
   ["admission.", "src/policy/admission.ts", "AdmissionOptions"],
   ["webtransport.", "src/webtransport/options.ts", "WebTransportOptions"],
   ["webtransport.", "src/http3/options.ts", "Http3Options"],

@@ -54,6 +54,11 @@ for (
     [{ tls: { cert: "-----BEGIN", key: "secret" } }, [
       "tls.key: expected a text in PEM (-----BEGIN …), got another text",
     ]],
+    [{ proxies: { trusted: ["10.0.0.0/33"], header: "x-real-ip" } }, [
+      'proxies.trusted: A trusted address must be like "10.0.0.5", "10.0.0.0/8" or ' +
+      '"2001:db8::/32": "10.0.0.0/33"',
+      'proxies.header: expected "forwarded" or "x-forwarded-for", got "x-real-ip"',
+    ]],
     [{ redis: {} }, ["redis: expected one of url, urls, sentinels and cluster, got {  }"]],
     [{ redis: { url: "http://user:secret@host" } }, [
       "redis.url: expected redis://host:port or rediss://host:port, got another text",

@@ -20,6 +20,8 @@ export interface Http3ListenOptions extends Certificate {
   createHandlers(connection: Http3Connection): Http3Handlers;
   /** Takes an error that is nobody's fault but this machine's: accepting stops then. */
   onError(error: unknown): void;
+  /** Whether many are behind an address, so that `maxConnectionsPerAddress` does not hold for it. */
+  isProxy(address: string): boolean;
 }
 
 /**
@@ -127,8 +129,10 @@ export class Http3Listener {
     // and the handshake has a timer of ours; nothing is read before the handshake has ended, since
     // early data can be a replay.
     const quic = incoming.accept({ zeroRtt: true });
-    const key = this.#addresses.enter(quic.remoteAddr.hostname);
-    if (key === undefined) {
+    const address = quic.remoteAddr.hostname;
+    const counted = !this.#options.isProxy(address);
+    const key = counted ? this.#addresses.enter(address) : undefined;
+    if (counted && key === undefined) {
       quic.close({ closeCode: ErrorCode.EXCESSIVE_LOAD, reason: "Too many from one address" });
       return;
     }
@@ -136,7 +140,7 @@ export class Http3Listener {
     this.connections.add(connection);
     connection.closed.then(() => {
       this.connections.delete(connection);
-      this.#addresses.leave(key);
+      if (key !== undefined) this.#addresses.leave(key);
     });
     this.#pendingHandshakes++;
     connection.start().finally(() => this.#pendingHandshakes--);

@@ -125,13 +125,18 @@ export class Admission {
     return this.#sessionsByAddress.size;
   }
 
-  /** Asks for a place for a session from `address`, an IP address in text form. */
-  admit(address: string, visitor: Visitor = "new"): Admitted | Refused {
-    const key = addressKey(address);
+  /**
+   * Asks for a place for a session from `address`, an IP address in text form; `undefined` for one
+   * that no limit by address holds for.
+   */
+  admit(address: string | undefined, visitor: Visitor = "new"): Admitted | Refused {
+    const key = address === undefined ? undefined : addressKey(address);
     const refused = this.#judge(key, visitor);
     if (refused !== undefined) return refused;
     this.#sessions++;
-    this.#sessionsByAddress.set(key, (this.#sessionsByAddress.get(key) ?? 0) + 1);
+    if (key !== undefined) {
+      this.#sessionsByAddress.set(key, (this.#sessionsByAddress.get(key) ?? 0) + 1);
+    }
     let held = true;
     return {
       admitted: true,
@@ -147,15 +152,17 @@ export class Admission {
    * Asks whether one from `address` may come, and counts it against the rate as if it came. Nothing
    * is held; whoever comes is admitted as `invited`.
    */
-  invite(address: string, visitor: "new" | "returning"): Refused | undefined {
-    return this.#judge(addressKey(address), visitor);
+  invite(address: string | undefined, visitor: "new" | "returning"): Refused | undefined {
+    return this.#judge(address === undefined ? undefined : addressKey(address), visitor);
   }
 
-  #judge(key: string, visitor: Visitor): Refused | undefined {
-    const ofAddress = this.#sessionsByAddress.get(key) ?? 0;
+  #judge(key: string | undefined, visitor: Visitor): Refused | undefined {
+    const ofAddress = key === undefined ? 0 : this.#sessionsByAddress.get(key) ?? 0;
     // First, so that an address over its limit takes no token and books no time from the others.
     if (ofAddress >= this.#maxSessionsPerAddress) return this.#refuse("address", FULL_RETRY_MS);
-    const waitMs = visitor === "invited" ? 0 : this.#addressRate.waitMs(key, MAX_BOOKED_MS);
+    const waitMs = visitor === "invited" || key === undefined
+      ? 0
+      : this.#addressRate.waitMs(key, MAX_BOOKED_MS);
     if (waitMs > 0) return this.#refuse("address", waitMs);
     if (this.#sessions >= this.#maxSessions) {
       return this.#refuse("total", Math.max(FULL_RETRY_MS, this.#book()));
@@ -164,12 +171,13 @@ export class Admission {
     if (!this.#bucket.take(1, visitor === "new" ? this.#reserve : 0)) {
       return this.#refuse("rate", this.#book());
     }
-    this.#addressRate.charge(key);
+    if (key !== undefined) this.#addressRate.charge(key);
     return undefined;
   }
 
-  #release(key: string): void {
+  #release(key: string | undefined): void {
     this.#sessions--;
+    if (key === undefined) return;
     const left = this.#sessionsByAddress.get(key)! - 1;
     if (left === 0) this.#sessionsByAddress.delete(key);
     else this.#sessionsByAddress.set(key, left);

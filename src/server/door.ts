@@ -5,7 +5,13 @@ import { spreadWindowMs } from "../policy/jitter.ts";
 import type { Random } from "../policy/random.ts";
 import type { CloseInfo } from "../protocol/close_code.ts";
 import type { ClientMessage } from "../protocol/message.ts";
-import type { Lane, Transport, TransportKind, TransportReceiver } from "../transport/transport.ts";
+import type {
+  ClientAddress,
+  Lane,
+  Transport,
+  TransportKind,
+  TransportReceiver,
+} from "../transport/transport.ts";
 import { Passes } from "./passes.ts";
 import type { Listening } from "./tcp_listener.ts";
 
@@ -59,11 +65,14 @@ export class Door {
    * Asks whether a client may come, before it opens anything: browsers tell a page nothing of why a
    * transport was refused, and when to try again. `returning`: a session waits for it here.
    */
-  invite(address: string, returning: boolean): Invitation | Refused {
+  invite({ address, exempt }: ClientAddress, returning: boolean): Invitation | Refused {
     const { admission, guard } = this.#options;
     // Open files are no matter yet: the client may come over UDP.
     if (this.#shut || !guard.hasRoom(false)) return this.#refuse();
-    const refused = admission.invite(address, returning ? "returning" : "new");
+    const refused = admission.invite(
+      exempt ? undefined : address,
+      returning ? "returning" : "new",
+    );
     if (refused !== undefined) this.#count(refused.reason);
     return refused ?? { admitted: true, pass: this.#passes.issue() };
   }
@@ -74,11 +83,15 @@ export class Door {
    *
    * @param pass What an {@linkcode Invitation} gave, if there was one.
    */
-  enter(address: string, pass: string | undefined, listening?: Listening): Visit | Refused {
+  enter(
+    { address, exempt }: ClientAddress,
+    pass: string | undefined,
+    listening?: Listening,
+  ): Visit | Refused {
     const { admission, guard, accept } = this.#options;
     if (this.#shut || !guard.hasRoom(listening !== undefined)) return this.#refuse();
     const invited = pass !== undefined && this.#passes.use(pass);
-    const place = admission.admit(address, invited ? "invited" : "new");
+    const place = admission.admit(exempt ? undefined : address, invited ? "invited" : "new");
     if (place.admitted) return new Visit(this, place, accept, listening);
     this.#count(place.reason);
     return place;

@@ -11,6 +11,8 @@ export interface ListenerHandlers {
   readonly onRequest: (request: Request, via: Via) => Response | Promise<Response>;
   readonly onWebTransport: (request: WebTransportRequest) => void | Promise<void>;
   readonly onError: (error: unknown) => void;
+  /** Whether many are behind an address, so that no limit by address holds for it. */
+  readonly isProxy: (address: string) => boolean;
   /** How long a peer over TCP may take nothing of what waits for it, in milliseconds; 0: for good. */
   readonly userTimeoutMs: number;
   /** Told why that, and what TLS needs, cannot be set. */
@@ -116,7 +118,7 @@ const MAX_ATTEMPTS = 5;
 function openQuic(
   { hostname, port, webtransport, clock }: ResolvedOptions,
   { certPem, keyPem }: Certificate,
-  { onRequest, onWebTransport, onError }: ListenerHandlers,
+  { onRequest, onWebTransport, onError, isProxy }: ListenerHandlers,
 ): WebTransportServer {
   const quic = new WebTransportServer({
     ...webtransport,
@@ -128,6 +130,7 @@ function openQuic(
     onRequest,
     onWebTransport,
     onError,
+    isProxy,
   });
   try {
     quic.listen();

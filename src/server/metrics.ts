@@ -36,14 +36,14 @@ export class Metrics {
   }
 
   /** Answers `/metrics`: 200, 401 without the key, or 403 to who is not on this machine. */
-  async respond(request: Request, address: string): Promise<Response> {
+  async respond(request: Request, { local }: { readonly local: boolean }): Promise<Response> {
     const { key } = this.#options;
     const { headers } = request;
     if (headers.has("origin")) return refuse(403, "A request without an Origin was expected");
     if (key !== undefined && !equalSecrets(bearerOf(headers) ?? "", key)) {
       return refuse(401, 'The key was expected: "Authorization: Bearer <key>"');
     }
-    if (key === undefined && !isLoopback(address)) {
+    if (key === undefined && !local) {
       return refuse(403, "Without metrics.key a program on this machine was expected");
     }
     return new Response(await this.#registry.metrics(), {
@@ -193,8 +193,3 @@ function refuse(status: number, text: string): Response {
 }
 
 const CHALLENGE = { "www-authenticate": "Bearer" };
-
-/** RFC 1122 §3.2.1.3, RFC 4291 §2.5.3, and the first in the form of the second. */
-function isLoopback(address: string): boolean {
-  return address === "::1" || /^(::ffff:)?127\./.test(address);
-}

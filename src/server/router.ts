@@ -4,6 +4,8 @@ import type { Refused } from "../policy/admission.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { CommandError } from "../protocol/error_code.ts";
+import type { ClientAddresses, Sender } from "../proxy/client_address.ts";
+import type { PeerInfo } from "../transport/peer_transport.ts";
 import { bearerOf, type SseHandler } from "../transport/sse_handler.ts";
 import type { TransportAcceptor } from "../transport/transport.ts";
 import type { WebSocketHandler } from "../transport/websocket.ts";
@@ -17,14 +19,35 @@ import type { Listening } from "./tcp_listener.ts";
 
 /** How a request came in. */
 export interface Via {
-  /** The peer. */
+  /** The peer, which may be a proxy. */
   readonly remoteAddr: { readonly hostname: string };
   /** The TCP socket; absent for HTTP/3. */
   readonly listening?: Listening;
+  /** Settles when the response has been sent, or cannot be; absent for HTTP/3. */
+  readonly completed?: Promise<void>;
+}
+
+/** A request on its way through the routes. */
+class Arrival implements PeerInfo {
+  readonly sender: Sender;
+  readonly listening: Listening | undefined;
+  readonly #via: Via;
+
+  constructor(via: Via, sender: Sender) {
+    this.sender = sender;
+    this.listening = via.listening;
+    this.#via = via;
+  }
+
+  /** Asked for where it is needed alone: Deno makes the promise for who asks. */
+  get completed(): Promise<void> | undefined {
+    return this.#via.completed;
+  }
 }
 
 /** What the routes need of the server. */
 export interface RouterParts {
+  readonly addresses: ClientAddresses;
   readonly gate: OriginGate;
   readonly door: Door;
   readonly webSocket: WebSocketHandler;
@@ -54,7 +77,7 @@ export type Router = (request: Request, via: Via) => Response | Promise<Response
 
 /** Makes the one router of all listeners. */
 export function createRouter(parts: RouterParts): Router {
-  const app = new Hono<{ Bindings: Via }>();
+  const app = new Hono<{ Bindings: Arrival }>();
   // Hono would print it and go on: the listener tells the app's log, and answers 500.
   app.onError((error) => {
     throw error;
@@ -75,14 +98,14 @@ export function createRouter(parts: RouterParts): Router {
   );
 
   app.get("/rt/info", (c) => {
-    const url = new URL(c.req.url);
+    const url = urlOf(c);
     const info = parts.infoFor(url.hostname);
     const init = { headers: { "cache-control": "no-store" } };
     const passage = parts.gate.judge(c.req.raw.headers, url);
     // It tells nothing that is secret: whose origin is refused may ask, but not from a page, and
     // comes no further.
     if (!passage.allowed) return Response.json(info, init);
-    const invitation = parts.door.invite(c.env.remoteAddr.hostname, mayReturn(parts, c));
+    const invitation = parts.door.invite(c.env.sender, mayReturn(parts, c));
     const response = invitation.admitted
       ? Response.json({ ...info, pass: invitation.pass }, init)
       : refuse(invitation, c.env);
@@ -136,11 +159,11 @@ export function createRouter(parts: RouterParts): Router {
   });
   const { api, fetch, metrics } = parts;
   if (metrics !== undefined) {
-    app.get("/metrics", (c) => metrics.respond(c.req.raw, c.env.remoteAddr.hostname));
+    app.get("/metrics", (c) => metrics.respond(c.req.raw, c.env.sender));
   }
   if (api !== undefined) app.all("/api/*", (c) => api.fetch(c.req.raw));
   if (fetch !== undefined) {
-    app.all("*", (c) => fetch(c.req.raw, { address: c.env.remoteAddr.hostname }));
+    app.all("*", (c) => fetch(c.req.raw, { address: c.env.sender.address }));
   } else app.get("*", (c) => servePage(c, parts));
 
   return (request, via) => {
@@ -149,14 +172,17 @@ export function createRouter(parts: RouterParts): Router {
     if (!HOST.test(host) || !URL.canParse(request.url)) {
       return new Response("A host and perhaps a port were expected\n", { status: 400 });
     }
-    return app.fetch(request, via);
+    const { remoteAddr: { hostname: address }, listening } = via;
+    const over = listening === undefined ? "http3" : "tcp";
+    const sender = parts.addresses.of({ address }, request.headers, over);
+    return app.fetch(request, new Arrival(via, sender));
   };
 }
 
 /** Of RFC 3986 §3.2, what names of hosts, addresses and ports are made of. */
 const HOST = /^[\w.:[\]-]*$/;
 
-type RouteContext = Context<{ Bindings: Via }>;
+type RouteContext = Context<{ Bindings: Arrival }>;
 
 const BUILT = new StaticFiles(new URL("../web/built/", import.meta.url));
 const PAGES = new StaticFiles(new URL("../web/", import.meta.url));
@@ -168,11 +194,18 @@ const PAGE_FILES: Readonly<Record<string, string>> = {
   "/ticker": "/ticker.html",
 };
 
+/** The URL as the client has it: a proxy may have taken TLS off. */
+function urlOf({ req, env: { sender } }: RouteContext): URL {
+  const url = new URL(req.url);
+  if (sender.scheme !== undefined) url.protocol = `${sender.scheme}:`;
+  return url;
+}
+
 function check(
   gate: OriginGate,
   c: RouteContext,
 ): { origin: string | undefined; refusal: string | undefined } {
-  const passage = gate.check(c.req.raw.headers, new URL(c.req.url));
+  const passage = gate.check(c.req.raw.headers, urlOf(c));
   return passage.allowed
     ? { origin: passage.origin, refusal: undefined }
     : { origin: undefined, refusal: passage.explanation };
@@ -197,8 +230,8 @@ function enter(
   c: RouteContext,
   open: (accept: TransportAcceptor) => Response,
 ): Response {
-  const { remoteAddr, listening } = c.env;
-  const visit = door.enter(remoteAddr.hostname, c.req.query("pass"), listening);
+  const { sender, listening } = c.env;
+  const visit = door.enter(sender, c.req.query("pass"), listening);
   if (!visit.admitted) return refuse(visit, c.env);
   try {
     return open((transport) => visit.accept(transport));
@@ -214,7 +247,7 @@ async function giveTicket(
 ): Promise<Response> {
   if (authenticator === undefined) return c.text("The server has no auth\n", 404);
   // Whoever gets one is about to come: at the same rate, and no faster.
-  const invitation = door.invite(c.env.remoteAddr.hostname, false);
+  const invitation = door.invite(c.env.sender, false);
   if (!invitation.admitted) return refuse(invitation, c.env);
   const headers = { "cache-control": "no-store" };
   const token = bearerOf(c.req.raw.headers);
@@ -240,7 +273,7 @@ async function giveTicket(
   }
 }
 
-function refuse(refused: Refused, { listening }: Via): Response {
+function refuse(refused: Refused, { listening }: Arrival): Response {
   const { text, ...init } = retryAfter(refused);
   const response = new Response(text, init);
   // On HTTP/1.1 whoever asks again does so anew, and a balancer may lead to another node.

@@ -7,6 +7,7 @@ import { Admission, DEFAULT_RATE_PER_SECOND } from "../policy/admission.ts";
 import { OriginPolicy } from "../policy/origin.ts";
 import { CloseCode } from "../protocol/close_code.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
+import { ClientAddresses } from "../proxy/client_address.ts";
 import { type ResolvedOptions, resolveOptions } from "../resolve_options.ts";
 import { type PostAnswer, SseHandler } from "../transport/sse_handler.ts";
 import { WebSocketHandler } from "../transport/websocket.ts";
@@ -53,6 +54,8 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     random,
   });
 
+  const addresses = new ClientAddresses(resolved.proxies);
+
   // The origins of the server's own pages have the ports that the system gives. Nothing comes in
   // before this turn of the event loop ends, by which time everything below is there.
   let listeners: Listeners;
@@ -61,6 +64,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
       onRequest: (request, via) => router(request, via),
       onWebTransport: (request) => entrance.receive(request),
       onError,
+      isProxy: (address) => addresses.isProxy(address),
       userTimeoutMs: Math.max(
         resolved.session.writeTimeoutMs,
         node.sessions.heartbeat.intervalMs * (node.sessions.heartbeat.misses + 1),
@@ -94,7 +98,12 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
       certificates.hashes,
     );
   };
-  const entrance = new WebTransportEntrance(gate, door, new WebTransportHandler(transportOptions));
+  const entrance = new WebTransportEntrance(
+    gate,
+    addresses,
+    door,
+    new WebTransportHandler(transportOptions),
+  );
   const { mail } = node;
   const sse = new SseHandler(
     transportOptions,
@@ -109,6 +118,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
   );
   mail?.handle("post", ({ id, text }: { id: string; text: string }) => sse.receive(id, text));
   const router = createRouter({
+    addresses,
     gate,
     door,
     webSocket: new WebSocketHandler(transportOptions),

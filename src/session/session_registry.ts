@@ -401,7 +401,8 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     identity: Identity,
     id?: string,
   ): Session | undefined {
-    const place = this.#admission.admit(attachment.transport.peer.address);
+    const { address, exempt } = attachment.transport.peer;
+    const place = this.#admission.admit(exempt ? undefined : address);
     if (!place.admitted) {
       attachment.close(
         CloseCode.OVERLOADED,

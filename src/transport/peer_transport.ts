@@ -7,6 +7,7 @@ import { decodeClientMessage as decodeJson } from "../protocol/json.ts";
 import type { ClientMessage } from "../protocol/message.ts";
 import { messageTooLarge, ProtocolError } from "../protocol/protocol_error.ts";
 import type {
+  ClientAddress,
   Lane,
   Peer,
   Transport,
@@ -179,16 +180,17 @@ export function closedByPeer(code: number, reason: string): CloseInfo {
 /** Who sent `request`. */
 export function peerOf(request: Request, info: PeerInfo): Peer {
   return {
-    address: info.remoteAddr.hostname,
+    address: info.sender.address,
+    exempt: info.sender.exempt,
     origin: request.headers.get("origin") ?? undefined,
   };
 }
 
-/** What a listener knows of a request's sender: of `Deno.ServeHandlerInfo`, what is used here. */
+/** What is known of a request's sender. */
 export interface PeerInfo {
-  readonly remoteAddr: { readonly hostname: string };
+  readonly sender: ClientAddress;
   /** Settles when the response has been sent, or cannot be; absent over HTTP/3. */
-  readonly completed?: Promise<void>;
+  readonly completed?: Promise<void> | undefined;
 }
 
 /** An answer in plain text. */

@@ -4,10 +4,16 @@ import type { ClientMessage } from "../protocol/message.ts";
 
 export type TransportKind = "webtransport" | "websocket" | "sse";
 
-/** Who is at the other end. */
-export interface Peer {
+/** Where a peer comes from, as limits by address see it. */
+export interface ClientAddress {
   /** IP address, without a port. */
   readonly address: string;
+  /** The address is a proxy's, behind which are many: no limit by address holds. */
+  readonly exempt: boolean;
+}
+
+/** Who is at the other end. */
+export interface Peer extends ClientAddress {
   readonly origin: string | undefined;
 }
 

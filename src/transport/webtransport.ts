@@ -8,7 +8,7 @@ import type { WebTransportSession, WebTransportStreamReceiver } from "../webtran
 import { binaryBatch } from "./batch.ts";
 import { closedByPeer, PeerTransport, TRANSPORT_LOST } from "./peer_transport.ts";
 import { StreamLane, type StreamLaneOwner } from "./stream_lane.ts";
-import type { Lane, TransportAcceptor } from "./transport.ts";
+import type { ClientAddress, Lane, TransportAcceptor } from "./transport.ts";
 import { TRANSPORT_DEFAULTS, type TransportOptions } from "./transport_options.ts";
 
 /**
@@ -27,8 +27,8 @@ export class WebTransportHandler {
   }
 
   /** Makes a transport of a session whose origin has passed. */
-  handle(session: WebTransportSession, accept: TransportAcceptor): void {
-    new WebTransportTransport(session, this.#options, accept);
+  handle(session: WebTransportSession, sender: ClientAddress, accept: TransportAcceptor): void {
+    new WebTransportTransport(session, sender, this.#options, accept);
   }
 }
 
@@ -45,10 +45,11 @@ class WebTransportTransport extends PeerTransport
 
   constructor(
     session: WebTransportSession,
+    { address, exempt }: ClientAddress,
     options: TransportOptions,
     accept: TransportAcceptor,
   ) {
-    super("binary", { address: session.remoteAddr.hostname, origin: session.origin }, options);
+    super("binary", { address, exempt, origin: session.origin }, options);
     this.#session = session;
     this.control = new StreamLane(this);
     this.accept(accept);

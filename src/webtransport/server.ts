@@ -35,6 +35,11 @@ export interface WebTransportServerOptions extends Partial<WebTransportOptions>,
    * @default ignores them
    */
   readonly onError?: (error: unknown) => void;
+  /**
+   * Whether an address is a proxy's: `maxConnectionsPerAddress` does not hold for it.
+   * @default none is
+   */
+  readonly isProxy?: (address: string) => boolean;
 }
 
 /** A WebTransport and HTTP/3 server on one UDP port. */
@@ -72,6 +77,7 @@ export class WebTransportServer {
       createHandlers: (connection: Http3Connection) =>
         new Demultiplexer(connection, this.#limits, app),
       onError: app.onError,
+      isProxy: this.#options.isProxy ?? (() => false),
     });
   }
 

@@ -36,7 +36,7 @@ class NullLane implements Lane {
 class NullTransport implements Transport {
   readonly kind = "websocket";
   readonly encoding = "binary";
-  readonly peer = { address: "192.0.2.1", origin: undefined };
+  readonly peer = { address: "192.0.2.1", exempt: false, origin: undefined };
   readonly control = new NullLane();
   readonly maxDatagramSize = 0;
   openLane(): undefined {}

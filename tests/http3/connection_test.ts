@@ -11,6 +11,7 @@ Deno.test("streams that a client gives up are no errors, malformed ones are coun
   const { certPem, keyPem } = await createDevelopmentCertificate({ hostnames: ["localhost"] });
   let connection: Http3Connection | undefined;
   const listener = new Http3Listener({
+    isProxy: () => false,
     hostname: "127.0.0.1",
     port: 0,
     cert: certPem,

@@ -51,7 +51,7 @@ function setUp(maxSessions = 100, openFiles = 1024) {
     random,
   });
   const enter = (listening?: Listening): Visit => {
-    const visit = door.enter("192.0.2.1", undefined, listening);
+    const visit = door.enter({ address: "192.0.2.1", exempt: false }, undefined, listening);
     assert.ok(visit.admitted);
     visit.accept(TRANSPORT);
     return visit;
@@ -62,11 +62,14 @@ function setUp(maxSessions = 100, openFiles = 1024) {
 Deno.test("Door accepts nothing for whom there is no place", () => {
   const { door, guests, enter } = setUp(1);
   const visit = enter();
-  assert.deepEqual(pick(door.enter("192.0.2.2", undefined)), { admitted: false, reason: "total" });
+  assert.deepEqual(pick(door.enter({ address: "192.0.2.2", exempt: false }, undefined)), {
+    admitted: false,
+    reason: "total",
+  });
   assert.equal(guests.length, 1);
   visit.closed(LOST);
   assert.equal(guests[0]!.closes, 1);
-  assert.equal(door.enter("192.0.2.2", undefined).admitted, true);
+  assert.equal(door.enter({ address: "192.0.2.2", exempt: false }, undefined).admitted, true);
 });
 
 Deno.test("a socket that lingers keeps its place, but no longer than it lasts", async () => {
@@ -77,34 +80,34 @@ Deno.test("a socket that lingers keeps its place, but no longer than it lasts", 
   assert.equal(guests[0]!.closes, 1);
   await door.emptied();
   assert.equal(door.lingering, 1);
-  assert.equal(door.enter("192.0.2.2", undefined).admitted, false);
+  assert.equal(door.enter({ address: "192.0.2.2", exempt: false }, undefined).admitted, false);
   socket.resolve();
   await socket.promise;
   assert.equal(door.lingering, 0);
-  assert.equal(door.enter("192.0.2.2", undefined).admitted, true);
+  assert.equal(door.enter({ address: "192.0.2.2", exempt: false }, undefined).admitted, true);
 });
 
 Deno.test("Door gets a place back that no transport came for, once", () => {
   const { door } = setUp(1);
-  const visit = door.enter("192.0.2.1", undefined);
+  const visit = door.enter({ address: "192.0.2.1", exempt: false }, undefined);
   assert.ok(visit instanceof Visit);
   visit.abandon();
   visit.abandon();
-  assert.equal(door.enter("192.0.2.1", undefined).admitted, true);
-  assert.equal(door.enter("192.0.2.1", undefined).admitted, false);
+  assert.equal(door.enter({ address: "192.0.2.1", exempt: false }, undefined).admitted, true);
+  assert.equal(door.enter({ address: "192.0.2.1", exempt: false }, undefined).admitted, false);
 });
 
 Deno.test("Door keeps the place of a transport that came, whatever follows", () => {
   const { door, enter } = setUp(1);
   enter().abandon();
-  assert.equal(door.enter("192.0.2.1", undefined).admitted, false);
+  assert.equal(door.enter({ address: "192.0.2.1", exempt: false }, undefined).admitted, false);
 });
 
 Deno.test("Door lets nobody in once it is shut, and says when the last has left", async () => {
   const { door, enter } = setUp();
   const visits = [enter(), enter()];
   door.shut();
-  assert.equal(door.enter("192.0.2.1", undefined).admitted, false);
+  assert.equal(door.enter({ address: "192.0.2.1", exempt: false }, undefined).admitted, false);
   let empty = false;
   const emptied = door.emptied().then(() => empty = true);
   visits[0]!.closed(LOST);
@@ -140,7 +143,7 @@ Deno.test("Door lets nobody in over TCP without a file left, and counts who came
   const socket = { current: true, transports: 0 };
   const visits = Array.from({ length: 16 }, () => enter(socket));
   assert.equal(socket.transports, 16);
-  const refused = door.enter("192.0.2.2", undefined, socket);
+  const refused = door.enter({ address: "192.0.2.2", exempt: false }, undefined, socket);
   assert.deepEqual(pick(refused), { admitted: false, reason: "total" });
   // UDP has one for all.
   enter();

@@ -1,3 +1,4 @@
+import { SENDER } from "./test_peer.ts";
 import type { CloseInfo } from "../../src/protocol/close_code.ts";
 import * as json from "../../src/protocol/json.ts";
 import type { ClientMessage, ServerMessage } from "../../src/protocol/message.ts";
@@ -29,7 +30,7 @@ export class SseServer implements AsyncDisposable {
       { hostname: "127.0.0.1", port: 0, onListen() {}, signal: this.#stop.signal },
       (request, info) =>
         request.method === "GET"
-          ? this.handler.open(request, info, accept)
+          ? this.handler.open(request, { sender: SENDER, completed: info.completed }, accept)
           : this.handler.send(request),
     );
   }

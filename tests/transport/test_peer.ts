@@ -72,3 +72,6 @@ export class Recorder implements TransportReceiver {
     if (this.closings.length > 0) this.afterClosed.push(what);
   }
 }
+
+/** Who every peer of these tests is. */
+export const SENDER = { address: "127.0.0.1", exempt: false } as const;

@@ -1,3 +1,4 @@
+import { SENDER } from "./test_peer.ts";
 import * as binary from "../../src/protocol/binary.ts";
 import type { CloseInfo } from "../../src/protocol/close_code.ts";
 import type { Encoding } from "../../src/protocol/encoded_message.ts";
@@ -55,7 +56,7 @@ export class WebSocketPeer implements TestPeer {
     const server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen() {}, signal: stop.signal },
       (request, info) =>
-        handler.handle(request, info, (transport) => {
+        handler.handle(request, { sender: SENDER, completed: info.completed }, (transport) => {
           accepted.resolve(transport);
           return receiver;
         }),

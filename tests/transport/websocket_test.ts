@@ -1,3 +1,4 @@
+import { SENDER } from "./test_peer.ts";
 import assert from "node:assert/strict";
 import { CloseCode } from "../../src/protocol/close_code.ts";
 import { encodeClientMessage } from "../../src/protocol/binary.ts";
@@ -169,7 +170,7 @@ async function withServer(
   const stop = new AbortController();
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {}, signal: stop.signal },
-    (request, info) => handler.handle(request, info, accept),
+    (request) => handler.handle(request, { sender: SENDER }, accept),
   );
   try {
     await test(server.addr.port);

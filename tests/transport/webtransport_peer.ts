@@ -1,3 +1,4 @@
+import { SENDER } from "./test_peer.ts";
 import { CapsuleParser } from "../../src/http3/capsule.ts";
 import { decodeServerMessage, encodeClientMessage } from "../../src/protocol/binary.ts";
 import type { CloseInfo } from "../../src/protocol/close_code.ts";
@@ -64,7 +65,7 @@ export class WebTransportPeer implements TestPeer {
     const accepted = Promise.withResolvers<Transport>();
     const server = new TestServer({
       onWebTransport: async (request) =>
-        handler.handle(await request.accept(), (transport) => {
+        handler.handle(await request.accept(), SENDER, (transport) => {
           accepted.resolve(transport);
           return receiver;
         }),
