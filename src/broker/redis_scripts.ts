@@ -240,6 +240,43 @@ publish()
 return redis.call('ZCARD', KEYS[2])
 `;
 
+/*
+ * A session that nodes hand to each other: one text, with the eight characters of its node's name in
+ * front, or hyphens where it waits for any node. KEYS[1] is the session.
+ */
+const SESSION = `
+local kept = redis.call('GET', KEYS[1])
+local owner = kept and string.sub(kept, 1, 8)
+-- Whether it is another node's.
+local function moved(node) return owner and owner ~= node and owner ~= '--------' end
+`;
+
+// ARGV [1] the node that says so, [2] the text, [3] for how long. Returns 0 if it is another node's.
+const SESSION_PUT = `${SESSION}
+if moved(ARGV[1]) then return 0 end
+redis.call('PSETEX', KEYS[1], ARGV[3], ARGV[2])
+return 1
+`;
+
+// ARGV [1] from whom, [2] by whom, [3] what must be in the text, [4] for how long.
+const SESSION_TAKE = `${SESSION}
+if owner ~= ARGV[1] or not string.find(kept, ARGV[3], 9, true) then return false end
+redis.call('PSETEX', KEYS[1], ARGV[4], ARGV[2])
+return kept
+`;
+
+// ARGV [1] the node that has it, [2] for how long. Returns 0 if it is gone, -1 if another node has it.
+const SESSION_RENEW = `${SESSION}
+if moved(ARGV[1]) then return -1 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`;
+
+// ARGV [1] the node that has it.
+const SESSION_REMOVE = `${SESSION}
+if moved(ARGV[1]) then return 0 end
+return redis.call('DEL', KEYS[1])
+`;
+
 /** The scripts, as ioredis takes them: it sends the text once, and its hash from then on. */
 export const REDIS_SCRIPTS = {
   slipPublish: { lua: PUBLISH, numberOfKeys: 4 },
@@ -251,6 +288,10 @@ export const REDIS_SCRIPTS = {
   slipMembersPrune: { lua: MEMBERS_PRUNE, numberOfKeys: 4 },
   slipMembersList: { lua: MEMBERS_LIST, numberOfKeys: 4 },
   slipMembersCount: { lua: MEMBERS_COUNT, numberOfKeys: 4 },
+  slipSessionPut: { lua: SESSION_PUT, numberOfKeys: 1 },
+  slipSessionTake: { lua: SESSION_TAKE, numberOfKeys: 1 },
+  slipSessionRenew: { lua: SESSION_RENEW, numberOfKeys: 1 },
+  slipSessionRemove: { lua: SESSION_REMOVE, numberOfKeys: 1 },
 } as const;
 
 type Arguments = (string | number | Buffer)[];
@@ -271,10 +312,13 @@ export interface RedisScripts {
   slipMembersPrune(...args: Arguments): Promise<number>;
   slipMembersListBuffer(...args: Arguments): Promise<Buffer[]>;
   slipMembersCount(...args: Arguments): Promise<number>;
+  slipSessionPut(...args: Arguments): Promise<number>;
+  slipSessionTake(...args: Arguments): Promise<string | null>;
+  slipSessionRenew(...args: Arguments): Promise<number>;
+  slipSessionRemove(...args: Arguments): Promise<number>;
   set(key: string, text: string, px: "PX", ttlMs: number, nx: "NX"): Promise<"OK" | null>;
   getdel(key: string): Promise<string | null>;
   get(key: string): Promise<string | null>;
   psetex(key: string, ttlMs: number, text: string): Promise<"OK">;
-  pexpire(key: string, ttlMs: number): Promise<number>;
   del(key: string): Promise<number>;
 }

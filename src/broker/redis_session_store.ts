@@ -1,7 +1,7 @@
 import type { RedisBroker } from "./redis_broker.ts";
-import type { SessionStore } from "./session_store.ts";
+import type { SessionStore, StoredSession } from "./session_store.ts";
 
-/** The sessions of the nodes that share Redis. */
+/** The sessions of the nodes that share Redis: one text each, with the name of its node in front. */
 export class RedisSessionStore implements SessionStore {
   readonly #broker: RedisBroker;
 
@@ -10,31 +10,60 @@ export class RedisSessionStore implements SessionStore {
     this.#broker = broker;
   }
 
-  async put(name: string, text: string, ttlMs: number): Promise<void> {
+  async put(session: string, from: string, kept: StoredSession, ttlMs: number): Promise<boolean> {
     const { requests } = this.#broker;
-    const { server, key } = this.#placeOf(name);
+    const { server, key } = this.#placeOf(session);
+    const text = (kept.node || NOBODY) + kept.text;
     requests.admit(text.length);
-    await requests.answer(server.scripts.psetex(key, Math.ceil(ttlMs), text), text.length);
+    const sent = server.scripts.slipSessionPut(key, from, text, Math.ceil(ttlMs));
+    return await requests.answer(sent, text.length) === 1;
   }
 
-  async get(name: string): Promise<string | undefined> {
-    const { server, key } = this.#placeOf(name);
-    return await this.#ask(() => server.scripts.get(key)) ?? undefined;
+  async get(session: string): Promise<StoredSession | undefined> {
+    const { server, key } = this.#placeOf(session);
+    const kept = await this.#ask(() => server.scripts.get(key));
+    if (kept === null) return undefined;
+    const node = kept.slice(0, NOBODY.length);
+    return { node: node === NOBODY ? "" : node, text: kept.slice(NOBODY.length) };
   }
 
-  async take(name: string): Promise<string | undefined> {
-    const { server, key } = this.#placeOf(name);
-    return await this.#ask(() => server.scripts.getdel(key)) ?? undefined;
+  async take(
+    session: string,
+    from: string,
+    to: string,
+    proof: string,
+    ttlMs: number,
+  ): Promise<string | undefined> {
+    const { server, key } = this.#placeOf(session);
+    const taken = await this.#ask(() =>
+      server.scripts.slipSessionTake(key, from || NOBODY, to, proof, Math.ceil(ttlMs))
+    );
+    return taken?.slice(NOBODY.length);
   }
 
-  async touch(name: string, ttlMs: number): Promise<boolean> {
-    const { server, key } = this.#placeOf(name);
-    return await this.#ask(() => server.scripts.pexpire(key, Math.ceil(ttlMs))) === 1;
+  async renew(session: string, node: string, ttlMs: number): Promise<"kept" | "lost" | "moved"> {
+    const { server, key } = this.#placeOf(session);
+    const kept = await this.#ask(() =>
+      server.scripts.slipSessionRenew(key, node, Math.ceil(ttlMs))
+    );
+    return kept === 1 ? "kept" : kept === 0 ? "lost" : "moved";
   }
 
-  async remove(name: string): Promise<void> {
-    const { server, key } = this.#placeOf(name);
-    await this.#ask(() => server.scripts.del(key));
+  async remove(session: string, node: string): Promise<void> {
+    const { server, key } = this.#placeOf(session);
+    await this.#ask(() => server.scripts.slipSessionRemove(key, node));
+  }
+
+  async announce(node: string, ttlMs: number): Promise<void> {
+    const { server, key } = this.#placeOf(`node ${node}`);
+    await this.#ask<unknown>(() =>
+      ttlMs === 0 ? server.scripts.del(key) : server.scripts.psetex(key, Math.ceil(ttlMs), "")
+    );
+  }
+
+  async isThere(node: string): Promise<boolean> {
+    const { server, key } = this.#placeOf(`node ${node}`);
+    return await this.#ask(() => server.scripts.get(key)) !== null;
   }
 
   #ask<Answer>(send: () => Promise<Answer>): Promise<Answer> {
@@ -48,3 +77,6 @@ export class RedisSessionStore implements SessionStore {
     return { server, key: `${keys.channel}:session` };
   }
 }
+
+/** In place of a node's name, in the scripts as well. */
+const NOBODY = "--------";

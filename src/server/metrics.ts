@@ -91,17 +91,17 @@ export class Metrics {
         for (const transport of ["webtransport", "websocket", "sse", "none"]) {
           gauge.set({ transport }, 0);
         }
-        for (const { transport = "none" } of sessions.all()) gauge.inc({ transport });
+        for (const { transport = "none" } of sessions.all.values()) gauge.inc({ transport });
       },
       ["transport"],
     );
     this.#gauge("queued_bytes", "What waits for all sessions, in bytes", (gauge) => {
       let bytes = 0;
-      for (const { queuedBytes } of sessions.all()) bytes += queuedBytes;
+      for (const { queuedBytes } of sessions.all.values()) bytes += queuedBytes;
       gauge.set(bytes);
     });
     this.#gauge("rtt_milliseconds", "Round-trip times of the sessions", (gauge) => {
-      const times = Array.from(sessions.all(), ({ rttMs }) => rttMs)
+      const times = Array.from(sessions.all.values(), ({ rttMs }) => rttMs)
         .filter((ms) => ms !== undefined).sort((a, b) => a - b);
       for (const quantile of [0.5, 0.9, 0.99]) {
         const ms = times[Math.ceil(quantile * times.length) - 1];

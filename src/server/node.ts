@@ -158,7 +158,7 @@ function connectNodes(
     },
     clock,
     resumeWindowMs,
-    sessions: () => sessions.all(),
+    sessions: sessions.all,
     onMoved: (id) => sessions.moved(id),
     onError,
   });

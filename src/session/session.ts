@@ -143,14 +143,15 @@ export class Session extends TimerEntry
     return { session, ...(user !== undefined && { user }), ...(info !== undefined && { info }) };
   }
 
-  get ticketHashes(): readonly string[] {
-    const tickets = this.#ticketBefore === "" ? [] : [this.#ticketBefore];
-    return [...tickets, this.#ticket].map(hashSecret);
+  /** Those that continue it. */
+  get #tickets(): readonly string[] {
+    return this.#ticketBefore === "" ? [this.#ticket] : [this.#ticketBefore, this.#ticket];
   }
 
-  record(node: string): SessionRecord {
-    const { user, info, ticketHashes } = this;
-    return { node, user, info, ticketHashes, subscriptions: this.#subscriptions.records() };
+  get record(): SessionRecord {
+    const { user, info } = this;
+    const ticketHashes = this.#tickets.map(hashSecret);
+    return { user, info, ticketHashes, subscriptions: this.#subscriptions.records() };
   }
 
   /** Goes on with what another node had of it. Called once, before the first `attach()`. */
@@ -170,7 +171,7 @@ export class Session extends TimerEntry
       this.#attachment = undefined;
       replaced.replace();
     }
-    const record = this.record(this.#owner.directory?.node ?? "");
+    const { record } = this;
     const positions = this.#subscriptions.depart();
     this.#ended = true;
     this.#owner.wheel.cancel(this);
@@ -185,13 +186,12 @@ export class Session extends TimerEntry
 
   /** Another node's client may have the ticket of which this is the hash. */
   acceptsHash(ticketHash: string): boolean {
-    return this.ticketHashes.includes(ticketHash);
+    return this.#tickets.some((ticket) => hashSecret(ticket) === ticketHash);
   }
 
   /** Whether `ticket` proves that a client may continue this session. */
   accepts(ticket: string): boolean {
-    return equalSecrets(ticket, this.#ticket) ||
-      this.#ticketBefore !== "" && equalSecrets(ticket, this.#ticketBefore);
+    return this.#tickets.some((own) => equalSecrets(ticket, own));
   }
 
   /**

@@ -8,9 +8,7 @@ import { decodeRecord, encodeRecord, type SessionRecord } from "./session_record
 /** A session as the directory sees it. */
 export interface ListedSession {
   readonly id: string;
-  /** The hashes of the tickets that continue it, the newest last. */
-  readonly ticketHashes: readonly string[];
-  record(node: string): SessionRecord;
+  readonly record: SessionRecord;
 }
 
 export interface SessionDirectoryOptions {
@@ -19,8 +17,8 @@ export interface SessionDirectoryOptions {
   readonly clock: Clock;
   /** How long a session waits for its client, in milliseconds. */
   readonly resumeWindowMs: number;
-  /** All sessions of this node. */
-  readonly sessions: () => Iterable<ListedSession>;
+  /** All sessions of this node, by their name. */
+  readonly sessions: ReadonlyMap<string, ListedSession>;
   /** Called for a session that has gone on at another node while this one was cut off. */
   readonly onMoved: (id: string) => void;
   readonly onError: (error: unknown) => void;
@@ -36,41 +34,34 @@ export interface ArrivingSession {
 /**
  * Lets a session go on at any node that shares Redis.
  *
- * - A node keeps, under each session's name and the hash of its ticket, what another one would need:
- *   who it is and what it is subscribed to, in a few hundred bytes. It is written when a client
+ * - A node keeps, under each session's name, what another one would need: who it is, the hashes of its
+ *   tickets and what it is subscribed to, in a few hundred bytes. It is written when a client
  *   attaches, subscribes or unsubscribes, a moment later and once for all of it; and renewed twice in
  *   its time. A publication costs nothing.
- * - Another node *takes* that record: whoever has the ticket can, and only one node does. It then
- *   asks the node that has the session (without a record: the one that its name begins with) to give
- *   it up, with its positions and answers. A node that does not answer is dead, or cut off.
- * - A node that was cut off finds at the next renewal that a session has moved, and lets it go
- *   without a word to others: it is present at its new node.
+ * - Another node to which the client comes asks the node that has the session (without a record: the
+ *   one that its name begins with) to give it up, with its positions and answers. A node that does
+ *   not answer is dead, or cut off: then the record is *taken* from it, by whoever has a ticket, and
+ *   by only one node.
+ * - A node that was cut off finds at its next write or renewal that a session has moved, and lets it
+ *   go without a word to others: it is present at its new node.
  */
 export class SessionDirectory {
   readonly #options: SessionDirectoryOptions;
   readonly #ttlMs: number;
-  /** The names under which each session is kept. */
-  readonly #names = new Map<string, readonly string[]>();
   readonly #changed = new Set<ListedSession>();
-  /** Sessions of which the store is asked whose they are. */
-  readonly #judged = new Set<ListedSession>();
   #flushTimer: TimerId | undefined;
   #renewTimer: TimerId | undefined;
   #renewing: Iterator<ListedSession> | undefined;
-  readonly #parking: Promise<void>[] = [];
-  #aliveMs = 0;
+  readonly #parking = new Set<Promise<void>>();
+  #announcedMs = 0;
   /** The store fails, and that was told. */
   #failing = false;
-  /** The store was out of reach: sessions may have moved. */
-  #doubtful = false;
-  /** A whole round of renewals has begun since. */
-  #renewedAll = false;
 
   constructor(options: SessionDirectoryOptions) {
     this.#options = options;
     this.#ttlMs = Math.max(MIN_TTL_MS, 2 * options.resumeWindowMs);
-    this.#renewTimer = options.clock.setTimeout(this.#renew, RENEW_STEP_MS);
-    this.#sayAlive();
+    this.#renewTimer = options.clock.setTimeout(this.#renew, STEP_MS);
+    this.#announce();
   }
 
   /** The name of the node, for what is made on it. */
@@ -87,167 +78,126 @@ export class SessionDirectory {
   /** A session is not here any more: it has ended, or, `moved`, is another node's. */
   gone(session: ListedSession, moved: boolean): void {
     this.#changed.delete(session);
-    this.#judged.delete(session);
-    const names = this.#names.get(session.id) ?? [];
-    this.#names.delete(session.id);
-    if (!moved) { for (const name of names) this.#do(this.#options.store.remove(name)); }
+    if (!moved) void this.#try(this.#options.store.remove(session.id, this.node));
   }
 
   /** Whether a node has said lately that it is there. */
-  async isAlive(node: string): Promise<boolean> {
-    return await this.#options.store.get(aliveName(node)) !== undefined;
+  isAlive(node: string): Promise<boolean> {
+    return this.#options.store.isThere(node);
   }
 
-  /** Leaves a session that was taken to whatever node its client comes to next. */
-  async putBack({ session, ticket }: Resume, record: SessionRecord): Promise<void> {
-    const text = encodeRecord({ ...record, node: NOBODY });
-    await this.#options.store.put(nameOf(session, hashSecret(ticket)), text, this.#ttlMs);
+  /** Leaves a session that is not here any more to whatever node its client comes to next. */
+  park(session: string, record: SessionRecord): void {
+    const kept = { node: NOBODY, text: encodeRecord(record) };
+    const parking = this.#try(this.#options.store.put(session, this.node, kept, this.#ttlMs))
+      .then(() => void this.#parking.delete(parking));
+    this.#parking.add(parking);
   }
 
-  /** Leaves a session to whatever node its client comes to: this one ends. */
-  park(session: ListedSession, handover: Handover): void {
-    const text = encodeRecord({ ...handover.record, node: NOBODY });
-    for (const hash of session.ticketHashes) {
-      this.#parking.push(this.#options.store.put(nameOf(session.id, hash), text, this.#ttlMs));
-    }
-  }
-
-  /** The session of which a client of another node has the ticket; `undefined` if there is none. */
+  /**
+   * The session of which a client of another node has the ticket; `undefined` if there is none.
+   *
+   * @throws {CommandError} With 503 if the store cannot be reached.
+   */
   async take({ session, ticket }: Resume): Promise<ArrivingSession | undefined> {
     const { store, nodes } = this.#options;
     const ticketHash = hashSecret(ticket);
-    const text = await store.take(nameOf(session, ticketHash));
-    const kept = text === undefined ? undefined : decodeRecord(text);
     // Without a record: the client was quicker than its node wrote it.
-    const node = kept?.node ?? await store.get(ownerOf(session)) ??
-      session.slice(0, NODE_NAME_LENGTH);
+    const node = (await store.get(session))?.node ?? session.slice(0, NODE_NAME_LENGTH);
     if (node === nodes.name) return undefined;
-    const handover = await this.isAlive(node)
-      ? await nodes.release(node, session, ticketHash)
-      : undefined;
-    const record = handover === "refused" ? undefined : handover?.record ?? kept;
-    if (record === undefined) return undefined;
-    for (const hash of record.ticketHashes) {
-      if (hash !== ticketHash) this.#do(store.remove(nameOf(session, hash)));
+    const asked = node !== NOBODY && await this.isAlive(node);
+    const handover = asked ? await nodes.release(node, session, ticketHash) : undefined;
+    if (handover === "refused") return undefined;
+    if (handover !== undefined) {
+      // It is nobody else's now; and what its node may still be writing of it comes too late.
+      await store.put(session, node, { node: nodes.name, text: "" }, this.#ttlMs);
+      return { record: handover.record, handover };
     }
-    // By this the node that had it can see that it has it no more, if it is cut off from the others.
-    await store.put(ownerOf(session), nodes.name, this.#ttlMs);
-    return { record, handover: handover as Handover | undefined };
+    const text = await store.take(session, node, nodes.name, ticketHash, this.#ttlMs);
+    return text === undefined ? undefined : { record: decodeRecord(text), handover };
   }
 
   /** Resolves when all that was parked is kept, or cannot be. */
   async close(): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, store } = this.#options;
     if (this.#flushTimer !== undefined) clock.clearTimeout(this.#flushTimer);
     if (this.#renewTimer !== undefined) clock.clearTimeout(this.#renewTimer);
     this.#changed.clear();
-    this.#parking.push(this.#options.store.remove(aliveName(this.node)));
-    await Promise.allSettled(this.#parking);
+    await Promise.all([...this.#parking, this.#try(store.announce(this.node, 0))]);
   }
 
   readonly #flush = (): void => {
     this.#flushTimer = undefined;
-    for (const session of this.#changed) {
-      if (this.#doubtful) this.#do(this.#judge(session));
-      else this.#write(session);
-    }
+    for (const session of this.#changed) void this.#write(session);
     this.#changed.clear();
   };
 
-  /** Writes a session that may have moved while the store was out of reach, if it has not. */
-  async #judge(session: ListedSession): Promise<void> {
-    this.#judged.add(session);
-    const owner = await this.#options.store.get(ownerOf(session.id));
-    // It has gone meanwhile.
-    if (!this.#judged.delete(session)) return;
-    if (owner !== undefined && owner !== this.node) this.#options.onMoved(session.id);
-    else this.#write(session);
-  }
-
-  #sayAlive(): void {
-    this.#aliveMs = this.#options.clock.now();
-    this.#do(this.#options.store.put(aliveName(this.node), "", ALIVE_TTL_MS));
-  }
-
-  #write(session: ListedSession): void {
-    const { store } = this.#options;
-    const text = encodeRecord(session.record(this.node));
-    const names = session.ticketHashes.map((hash) => nameOf(session.id, hash));
-    for (const name of names) this.#do(store.put(name, text, this.#ttlMs));
-    for (const name of this.#names.get(session.id) ?? []) {
-      if (!names.includes(name)) this.#do(store.remove(name));
-    }
-    this.#names.set(session.id, names);
+  async #write(session: ListedSession): Promise<void> {
+    const { store, sessions, clock } = this.#options;
+    const kept = { node: this.node, text: encodeRecord(session.record) };
+    const written = await this.#try(store.put(session.id, this.node, kept, this.#ttlMs));
+    // It has gone meanwhile, and may have come back as another.
+    if (sessions.get(session.id) !== session || written === true) return;
+    if (written === false) return this.#options.onMoved(session.id);
+    this.#changed.add(session);
+    this.#flushTimer ??= clock.setTimeout(this.#flush, STEP_MS);
   }
 
   /** Renews some sessions each second, so that each one's turn comes twice in its time. */
   readonly #renew = (): void => {
     const { clock, sessions } = this.#options;
-    this.#renewTimer = clock.setTimeout(this.#renew, RENEW_STEP_MS);
-    if (clock.now() - this.#aliveMs >= ALIVE_TTL_MS / 3) this.#sayAlive();
-    // Of nothing that is kept nothing can have moved.
-    if (this.#names.size === 0) this.#doubtful = false;
-    let left = Math.ceil(this.#names.size * 2 * RENEW_STEP_MS / this.#ttlMs);
+    this.#renewTimer = clock.setTimeout(this.#renew, STEP_MS);
+    if (clock.now() - this.#announcedMs >= THERE_TTL_MS / 3) this.#announce();
+    let left = Math.ceil(sessions.size * 2 * STEP_MS / this.#ttlMs);
     while (left-- > 0) {
-      this.#renewing ??= sessions()[Symbol.iterator]();
+      this.#renewing ??= sessions.values();
       const { value, done } = this.#renewing.next();
-      if (done) {
-        this.#renewing = undefined;
-        // Each session has been looked at since.
-        if (this.#renewedAll) this.#doubtful = false;
-        this.#renewedAll = true;
-        return;
-      }
-      this.#do(this.#renewOne(value));
+      if (done) return void (this.#renewing = undefined);
+      void this.#renewOne(value);
     }
   };
 
   async #renewOne(session: ListedSession): Promise<void> {
-    const { store } = this.#options;
-    const names = this.#names.get(session.id);
-    if (names === undefined) return;
-    const kept = await Promise.all(names.map((name) => store.touch(name, this.#ttlMs)));
-    if (kept.at(-1) !== false || this.#names.get(session.id) !== names) return;
-    // It has moved, or Redis has lost its data.
-    await this.#judge(session);
+    const { store, sessions } = this.#options;
+    const kept = await this.#try(store.renew(session.id, this.node, this.#ttlMs));
+    if (sessions.get(session.id) !== session) return;
+    if (kept === "moved") this.#options.onMoved(session.id);
+    else if (kept === "lost") this.changed(session);
   }
 
-  /** What fails is done at the next change, or renewal; it is told of once, until it works again. */
-  #do(done: Promise<void>): void {
-    done.then(() => this.#failing = false, (error) => {
-      this.#doubtful = true;
-      this.#renewedAll = false;
-      if (this.#failing) return;
+  #announce(): void {
+    this.#announcedMs = this.#options.clock.now();
+    void this.#try(this.#options.store.announce(this.node, THERE_TTL_MS));
+  }
+
+  /** What fails is told of once, until it works again. */
+  async #try<Result>(asking: Promise<Result>): Promise<Result | undefined> {
+    try {
+      const result = await asking;
+      this.#failing = false;
+      return result;
+    } catch (error) {
+      if (!this.#failing) {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.#options.onError(new Error(`Sessions cannot be kept for other nodes: ${reason}`));
+      }
       this.#failing = true;
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#options.onError(new Error(`Sessions cannot be kept for other nodes: ${reason}`));
-    });
+      return undefined;
+    }
   }
 }
 
-/** A public name and the hash of a secret: to know the first is no way to find the record. */
-function nameOf(session: string, ticketHash: string): string {
-  return `${session} ${ticketHash}`;
-}
-
-function aliveName(node: string): string {
-  return `node ${node}`;
-}
-
-function ownerOf(session: string): string {
-  return `${session} owner`;
-}
-
-/** Has a session whose node has ended in good order. */
+/** Has a session that waits for its client, whatever node that comes to. */
 const NOBODY = "";
 
 /** What a client does when it attaches is one write. */
 const COALESCE_MS = 5;
 
-const RENEW_STEP_MS = 1000;
+/** How often some sessions are renewed, and what could not be written is tried again. */
+const STEP_MS = 1000;
 
 /** Whoever comes back to a dead node's session within it waits for that node in vain, 1.5 s. */
-const ALIVE_TTL_MS = 30_000;
+const THERE_TTL_MS = 30_000;
 
 /** Two renewals in it may fail. */
 const MIN_TTL_MS = 120_000;

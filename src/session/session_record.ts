@@ -3,12 +3,10 @@ import type { Payload } from "../protocol/message.ts";
 
 /** What another node needs to go on with a session. */
 export interface SessionRecord {
-  /** The node that has it. */
-  readonly node: string;
   readonly user: string | undefined;
   readonly info: Payload | undefined;
   readonly subscriptions: readonly SubscriptionRecord[];
-  /** The hashes of the tickets under which it is kept. */
+  /** The hashes of the tickets that continue it. */
   readonly ticketHashes: readonly string[];
 }
 

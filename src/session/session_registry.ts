@@ -168,7 +168,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.#closed = true;
     for (const session of [...this.#sessions.values()]) {
       if (directory === undefined) session.end(CloseCode.SHUTDOWN, GOING_AWAY);
-      else directory.park(session, session.depart());
+      else directory.park(session.id, session.depart().record);
     }
   }
 
@@ -190,9 +190,9 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.#admit(attachment, connect, visitor).catch((error) => this.#refuse(attachment, error));
   }
 
-  /** All sessions of the node. */
-  all(): Iterable<Session> {
-    return this.#sessions.values();
+  /** All sessions of the node, by their name. */
+  get all(): ReadonlyMap<string, Session> {
+    return this.#sessions;
   }
 
   /** Gives a session up for another node, which says that its client has the ticket. */
@@ -330,7 +330,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.#enter(attachment, connect, visitor, arriving);
     // No place, another user, a client that has gone meanwhile: it waits for the next try.
     if (arriving !== undefined && !this.#sessions.has(resume!.session)) {
-      await directory.putBack(resume!, arriving.record);
+      directory.park(resume!.session, arriving.record);
     }
   }
 

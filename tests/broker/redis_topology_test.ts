@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { ChannelKeys } from "../../src/broker/redis_keys.ts";
 import { RedisBroker } from "../../src/broker/redis_broker.ts";
+import { RedisOnceStore } from "../../src/broker/redis_once_store.ts";
+import { RedisSessionStore } from "../../src/broker/redis_session_store.ts";
 import { shardOf } from "../../src/broker/redis_shards.ts";
 import { systemClock } from "../../src/policy/clock.ts";
 import { systemRandom } from "../../src/policy/random.ts";
@@ -139,7 +141,7 @@ Deno.test("ACL: a user with just these rights suffices, and a wrong password is 
   await Deno.writeTextFile(
     `${folder}/users.acl`,
     `user default off
-user node on >p@ss/word ~slipstream:* &slipstream:* -@all +@hash +@sortedset +@stream +@scripting +@pubsub +@connection +info +time +del +pexpire
+user node on >p@ss/word ~slipstream:* &slipstream:* -@all +@hash +@sortedset +@stream +@scripting +@pubsub +@connection +info +time +del +pexpire +get +set +getdel +psetex
 `,
   );
   const redis = await TestRedis.start(["--aclfile", `${folder}/users.acl`]);
@@ -150,6 +152,17 @@ user node on >p@ss/word ~slipstream:* &slipstream:* -@all +@hash +@sortedset +@s
   assert.equal((await broker!.publish(PUBLICATION, KEEP)).offset, 1);
   await broker!.latest("l", { ...KEEP, latest: true });
   assert.equal((await broker!.history("c", KEEP, { limit: 9 })).publications.length, 1);
+  const sessions = new RedisSessionStore(broker!);
+  await sessions.announce("aaaaaaaa", 1000);
+  assert.equal(await sessions.isThere("aaaaaaaa"), true);
+  await sessions.put("s", "aaaaaaaa", { node: "aaaaaaaa", text: "proof" }, 1000);
+  assert.equal(await sessions.renew("s", "aaaaaaaa", 1000), "kept");
+  assert.equal(await sessions.take("s", "aaaaaaaa", "bbbbbbbb", "proof", 1000), "proof");
+  await sessions.remove("s", "bbbbbbbb");
+  await sessions.announce("aaaaaaaa", 0);
+  const tickets = new RedisOnceStore(broker!);
+  await tickets.put("t", "text", 1000);
+  assert.equal(await tickets.take("t"), "text");
   await nodes.close();
   assert.deepEqual(nodes.errors, []);
   await assert.rejects(open({ url: at("wrong"), timeoutMs: 2000 }).start(SINK), /WRONGPASS/);
