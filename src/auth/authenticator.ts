@@ -1,5 +1,6 @@
 import type { OnceStore } from "../broker/once_store.ts";
 import type { Clock } from "../policy/clock.ts";
+import { MAX_REVOKED, REVOKED_MS } from "../policy/revocation.ts";
 import { CloseCode } from "../protocol/close_code.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import {
@@ -129,12 +130,6 @@ export class Authenticator implements Access {
     return clock.now() + exp * 1000 + this.#verifier.toleranceMs - now();
   }
 }
-
-/** Longer than a token that a browser holds should hold. */
-const REVOKED_MS = 86_400_000;
-
-/** Some 10 MB; beyond it the one revoked first is forgotten. */
-const MAX_REVOKED = 100_000;
 
 const TICKET = /^[0-9a-f]{64}$/;
 

@@ -1,6 +1,7 @@
 import type { Retention } from "../broker/broker.ts";
 import { NAMESPACE_DEFAULTS, type NamespaceOptions } from "../options.ts";
 import { parseChannelName } from "../protocol/channel_name.ts";
+import { MAX_REVOKED, REVOKED_MS } from "../policy/revocation.ts";
 import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 
 /** A namespace: its options, and what they ask of the broker. */
@@ -11,6 +12,9 @@ export interface Namespace extends NamespaceOptions {
 /** What nodes tell one another; no client may do anything with it. */
 export const NODES_CHANNEL = "$nodes";
 
+/** Which tokens of which user nodes refuse, by user: one that starts learns of all. */
+export const REVOKED_CHANNEL = "$revoked";
+
 /** Of the channels on which nodes ask one another; nothing is kept. */
 export const MAIL_NAMESPACE = "$mail";
 
@@ -20,7 +24,12 @@ export class Namespaces {
 
   constructor(options: Readonly<Record<string, NamespaceOptions>>) {
     this.#byName = new Map(
-      Object.entries({ ...options, [NODES_CHANNEL]: NAMESPACE_DEFAULTS, [MAIL_NAMESPACE]: UNKEPT })
+      Object.entries({
+        ...options,
+        [NODES_CHANNEL]: NAMESPACE_DEFAULTS,
+        [REVOKED_CHANNEL]: REVOKED,
+        [MAIL_NAMESPACE]: UNKEPT,
+      })
         .map((
           [name, namespace],
         ) => [name, {
@@ -65,3 +74,11 @@ export class Namespaces {
 const MAX_LISTED = 10;
 
 const UNKEPT = { ...NAMESPACE_DEFAULTS, historySize: 0 };
+
+const REVOKED: NamespaceOptions = {
+  ...NAMESPACE_DEFAULTS,
+  delivery: "latest",
+  settleMs: 0,
+  maxKeys: MAX_REVOKED,
+  keyTtlMs: REVOKED_MS,
+};

@@ -1,7 +1,8 @@
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Hub } from "../hub/hub.ts";
-import { NODES_CHANNEL } from "../hub/namespaces.ts";
+import { NODES_CHANNEL, REVOKED_CHANNEL } from "../hub/namespaces.ts";
 import { CloseCode } from "../protocol/close_code.ts";
+import type { Publication } from "../protocol/message.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
 import { ServerSubscription } from "./server_subscription.ts";
 
@@ -28,14 +29,15 @@ export interface DisconnectsOptions {
   readonly hub: Hub;
   readonly sessions: SessionRegistry;
   readonly authenticator: Authenticator | undefined;
-  /** Whether there are other nodes, which are told by {@linkcode NODES_CHANNEL}. */
+  /** Whether there are other nodes. */
   readonly shared: boolean;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Ends sessions on whatever node they are. A node that is cut off from Redis learns of it when it
- * is back, as subscribers of an `ordered` channel do.
+ * Ends sessions on whatever node they are. Nodes hear of it by two channels: {@linkcode NODES_CHANNEL}
+ * is `ordered`, so that one which was cut off from Redis learns of it when it is back; tokens are
+ * refused by {@linkcode REVOKED_CHANNEL}, which is `latest`: one that starts learns of that as well.
  */
 export class Disconnects {
   readonly #options: DisconnectsOptions;
@@ -48,13 +50,12 @@ export class Disconnects {
     const disconnects = new Disconnects(options);
     const { hub, shared, onError } = options;
     if (shared) {
-      await hub.subscribe(
-        NODES_CHANNEL,
-        new ServerSubscription({
-          onPublication: ({ data }) => disconnects.#apply(JSON.parse(decoder.decode(data.bytes))),
-          onGap: () => onError(new Error("Sessions that other nodes have ended may live on here")),
-        }),
-      );
+      const onPublication = ({ data }: Publication) =>
+        disconnects.#apply(JSON.parse(decoder.decode(data.bytes)));
+      const onGap = () =>
+        onError(new Error("Sessions that other nodes have ended may live on here"));
+      await hub.subscribe(NODES_CHANNEL, new ServerSubscription({ onPublication, onGap }));
+      await hub.subscribe(REVOKED_CHANNEL, new ServerSubscription({ onPublication }));
     }
     return disconnects;
   }
@@ -69,8 +70,12 @@ export class Disconnects {
     this.#apply(order);
     const { hub, shared } = this.#options;
     if (!shared) return;
-    const bytes = encoder.encode(JSON.stringify(order));
-    await hub.publish({ channel: NODES_CHANNEL, data: { format: "json", bytes } });
+    const data = { format: "json", bytes: encoder.encode(JSON.stringify(order)) } as const;
+    await hub.publish(
+      "user" in order && order.notBefore !== undefined
+        ? { channel: REVOKED_CHANNEL, key: order.user, data }
+        : { channel: NODES_CHANNEL, data },
+    );
   }
 
   #apply(order: Order): void {

@@ -340,6 +340,11 @@ Deno.test("a user is disconnected on every node, with the tokens of before", asy
           assert.match((await again.end()).reason, /it was revoked$/);
           await client("websocket", { token: await at(1000) }).ready;
         }
+        await withServer(options, async (later) => {
+          await using again = await openRaw("websocket", later.server);
+          await again.send({ type: "connect", id: 1, token: old });
+          assert.match((await again.end()).reason, /it was revoked$/, "a node that starts later");
+        });
         assert.equal(other!.state, "connected");
         await there.server.disconnect({ session: other!.session! }, { code: 4501 });
         assert.equal((await other!.closed).code, 4501);
