@@ -30,7 +30,8 @@ const publication = {
   data: bytes,
 } as const;
 
-const CLIENT_MESSAGES: readonly ClientMessage[] = [
+/** One of each message of a client, and more where a field may be left out. */
+export const CLIENT_MESSAGES: readonly ClientMessage[] = [
   { type: "connect", id: 1 },
   {
     type: "connect",

@@ -5,10 +5,11 @@ import { certPem, type TestServer, withServer } from "../integration/harness.ts"
 import { until } from "../until.ts";
 import {
   ask,
+  dial,
+  dialHttp2,
   HTTP2_PREFACE,
   http2Frame,
   literalField,
-  RawTcp,
   requestOf,
   statusOf,
 } from "./raw_http.ts";
@@ -138,7 +139,7 @@ Deno.test("a head over what the runtime takes is refused over HTTP/1.1", async (
         ),
       ]
     ) {
-      await using tcp = await RawTcp.connect(server);
+      await using tcp = await dial(server);
       await tcp.write(request);
       const response = await tcp.end();
       // A reset that follows may overtake the answer.
@@ -154,7 +155,7 @@ Deno.test("a head without end is cut off over HTTP/2, in large frames or in empt
       ...Array.from({ length: 100 }, (_, at) => literalField(`x${at}`, "a".repeat(100))),
     );
     for (const part of [fields, new Uint8Array(0)]) {
-      await using tcp = await RawTcp.connectHttp2(server);
+      await using tcp = await dialHttp2(server);
       // HEADERS that end the stream and no head, then CONTINUATION for ever.
       await tcp.write(concat(HTTP2_PREFACE, http2Frame(0x1, 0x1, 1, HTTP2_GET)));
       for (let sent = 0; sent < 20_000 && !tcp.ended; sent++) {
@@ -167,7 +168,7 @@ Deno.test("a head without end is cut off over HTTP/2, in large frames or in empt
 
 Deno.test("streams that are reset as they are opened are cut off over HTTP/2", async () => {
   await withServer({}, async ({ server }) => {
-    await using tcp = await RawTcp.connectHttp2(server);
+    await using tcp = await dialHttp2(server);
     await tcp.write(HTTP2_PREFACE);
     for (let id = 1; id < 100_000 && !tcp.ended; id += 2) {
       const reset = http2Frame(0x3, 0, id, hex("00000008"));
@@ -184,7 +185,7 @@ Deno.test("heads and bodies that drip hold nothing but their socket, and nobody 
     const before = server.transports;
     const dripping = await Promise.all(
       Array.from({ length: 60 }, async (_, at) => {
-        const tcp = await RawTcp.connect(server);
+        const tcp = await dial(server);
         const host = `host: localhost:${server.developmentPort}\r\n`;
         const heads = [
           "",
@@ -244,7 +245,7 @@ async function upgradeOffering(
   server: TestServer["server"],
   extensions: string,
 ): Promise<string> {
-  await using tcp = await RawTcp.connect(server);
+  await using tcp = await dial(server);
   await tcp.write(requestOf(server, "GET /rt/ws", {
     origin: `http://localhost:${server.developmentPort}`,
     connection: "upgrade",

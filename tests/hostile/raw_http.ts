@@ -1,88 +1,25 @@
 import type { SlipstreamServer } from "../../src/mod.ts";
 import { concat } from "../bytes.ts";
 import { certPem } from "../integration/harness.ts";
+import { RawTcp } from "./raw_tcp.ts";
 
 const encoder = new TextEncoder();
-const latin1 = new TextDecoder("latin1");
-
-/** A TCP peer of a server's plain listener that says what a test wants. */
-export class RawTcp implements AsyncDisposable {
-  readonly #conn: Deno.Conn;
-  readonly #reading: Promise<void>;
-  #received = "";
-  #ended = false;
-
-  private constructor(conn: Deno.Conn) {
-    this.#conn = conn;
-    this.#reading = this.#read();
-  }
-
-  static async connect(server: SlipstreamServer): Promise<RawTcp> {
-    return new RawTcp(
-      await Deno.connect({ hostname: "127.0.0.1", port: server.developmentPort! }),
-    );
-  }
-
-  /** Over TLS, with HTTP/2 agreed. */
-  static async connectHttp2(server: SlipstreamServer): Promise<RawTcp> {
-    const conn = await Deno.connectTls({
-      hostname: "localhost",
-      port: server.port,
-      caCerts: [certPem],
-      alpnProtocols: ["h2"],
-    });
-    return new RawTcp(conn);
-  }
-
-  /** All that has come, one character a byte. */
-  get received(): string {
-    return this.#received;
-  }
-
-  /** Whether the server has ended its side, or cut the socket off. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  /** Writes as much as the server takes; one that has hung up takes nothing. */
-  async write(data: string | Uint8Array): Promise<void> {
-    const bytes = typeof data === "string" ? encoder.encode(data) : data;
-    try {
-      for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
-    } catch {
-      // It has hung up, which `ended` says.
-    }
-  }
-
-  /** Reads until the server ends. */
-  async end(): Promise<string> {
-    await this.#reading;
-    return this.#received;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#conn.close();
-    await this.#reading;
-  }
-
-  async #read(): Promise<void> {
-    const buffer = new Uint8Array(65_536);
-    try {
-      for (let length; (length = await this.#conn.read(buffer)) !== null;) {
-        this.#received += latin1.decode(buffer.subarray(0, length));
-      }
-    } catch {
-      // A reset is an end, and so is our own close.
-    }
-    this.#ended = true;
-  }
-}
 
 /** Sends `request` on a TCP connection of its own, and returns all that came until the server's end. */
 export async function ask(server: SlipstreamServer, request: string): Promise<string> {
-  await using tcp = await RawTcp.connect(server);
+  await using tcp = await dial(server);
   await tcp.write(request);
   return await tcp.end();
+}
+
+/** Connects to the plain listener. */
+export function dial(server: SlipstreamServer): Promise<RawTcp> {
+  return RawTcp.connect({ port: server.developmentPort! });
+}
+
+/** Connects over TLS, with HTTP/2 agreed. */
+export function dialHttp2({ port }: SlipstreamServer): Promise<RawTcp> {
+  return RawTcp.connect({ port, caCerts: [certPem], alpnProtocols: ["h2"] });
 }
 
 /** A request that the server ends the connection after. */
