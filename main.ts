@@ -26,6 +26,10 @@ const HELP = `Usage: deno task start [options]
   --cert <file>            certificate chain, PEM                SLIPSTREAM_CERT              made in certs/
   --key <file>             its private key, PEM                  SLIPSTREAM_KEY
   --origin <origin>        origin to allow; may be repeated      SLIPSTREAM_ORIGINS (commas)
+  --trusted-proxy <range>  proxy to believe; may be repeated     SLIPSTREAM_TRUSTED_PROXIES (commas)
+  --proxy-header <name>    forwarded or x-forwarded-for          SLIPSTREAM_PROXY_HEADER      none
+  --public-hostname <name> where a balancer has WebTransport     SLIPSTREAM_PUBLIC_HOSTNAME   as reached
+  --public-port <n>        and on which UDP port                 SLIPSTREAM_PUBLIC_PORT       as --port
   --allow-missing-origin   let in programs that send no Origin   SLIPSTREAM_ALLOW_MISSING_ORIGIN=1
   --redis <url>            Redis to share with other nodes       SLIPSTREAM_REDIS
                            keys of the HTTP API                  SLIPSTREAM_API_KEYS (commas)
@@ -92,6 +96,10 @@ function readOptions(args: string[]): Settings | "help" {
       cert: { type: "string" },
       key: { type: "string" },
       origin: { type: "string", multiple: true },
+      "trusted-proxy": { type: "string", multiple: true },
+      "proxy-header": { type: "string" },
+      "public-hostname": { type: "string" },
+      "public-port": { type: "string" },
       "allow-missing-origin": { type: "boolean" },
       redis: { type: "string" },
       "open-to-all": { type: "boolean" },
@@ -109,6 +117,13 @@ function readOptions(args: string[]): Settings | "help" {
   const certFile = cert ?? env("CERT");
   const keyFile = key ?? env("KEY");
   const redisUrl = values.redis ?? env("REDIS");
+  const trusted = values["trusted-proxy"] ?? env("TRUSTED_PROXIES")?.split(",");
+  const proxyHeader = values["proxy-header"] ?? env("PROXY_HEADER");
+  if (proxyHeader !== undefined && trusted === undefined) {
+    throw new TypeError(`--proxy-header needs a --trusted-proxy: ${proxyHeader}`);
+  }
+  const publicHostname = values["public-hostname"] ?? env("PUBLIC_HOSTNAME");
+  const publicPort = values["public-port"] ?? env("PUBLIC_PORT");
   // Not on the command line, which every user of the machine can read.
   const apiKeys = env("API_KEYS")?.split(",");
   const metricsKey = env("METRICS_KEY");
@@ -150,6 +165,16 @@ function readOptions(args: string[]): Settings | "help" {
         ? false as const
         : toPort("--development-port", developmentPortText),
     }),
+    ...(trusted !== undefined && {
+      proxies: {
+        trusted,
+        ...(proxyHeader !== undefined && { header: toProxyHeader(proxyHeader) }),
+      },
+    }),
+    publicAddress: {
+      ...(publicHostname !== undefined && { hostname: publicHostname }),
+      ...(publicPort !== undefined && { port: toPort("--public-port", publicPort) }),
+    },
     ...(redisUrl !== undefined && { redis: { url: redisUrl } }),
     ...(metricsKey !== undefined && { metrics: { key: metricsKey } }),
     ...(apiKeys !== undefined && { api: { keys: apiKeys } }),
@@ -169,6 +194,11 @@ function env(name: string): string | undefined {
 function toPort(option: string, text: string): number {
   if (!/^\d{1,5}$/.test(text)) throw new TypeError(`${option} must be a port number: ${text}`);
   return Number(text);
+}
+
+function toProxyHeader(text: string): "forwarded" | "x-forwarded-for" {
+  if (text === "forwarded" || text === "x-forwarded-for") return text;
+  throw new TypeError(`--proxy-header must be forwarded or x-forwarded-for: ${text}`);
 }
 
 function greeting(server: SlipstreamServer, { tls, namespaces = {} }: ServerOptions): string {

@@ -31,6 +31,7 @@ export type {
   MetricsOptions,
   NamespaceOptions,
   NamespaceSettings,
+  PublicAddress,
   RedisOptions,
   RedisSentinels,
   RequestInfo,

@@ -349,6 +349,14 @@ export interface RequestInfo {
   readonly address: string;
 }
 
+/** Where a balancer has a node. */
+export interface PublicAddress {
+  /** A name or an address. */
+  readonly hostname?: string;
+  /** A UDP port. */
+  readonly port?: number;
+}
+
 /** Everything that a server can be told. All of it is optional. */
 export interface ServerOptions {
   /**
@@ -382,6 +390,18 @@ export interface ServerOptions {
    * @default none: the client is who the socket is from
    */
   readonly proxies?: ProxyOptions;
+  /**
+   * Where clients reach this node over HTTP/3 and WebTransport: what `/rt/info` tells them where a
+   * balancer has another port or name than the node.
+   * @default the host that they reached it by, and `port`
+   */
+  readonly publicAddress?: PublicAddress;
+  /**
+   * How long browsers keep to https for the whole host, other ports included, after any response
+   * over TLS (`Strict-Transport-Security`), in seconds; 0 has them forget it, `false` says nothing.
+   * @default 15552000 (180 days), in development mode false
+   */
+  readonly hstsMaxAgeSeconds?: number | false;
   /** How many sessions the node takes, and how fast. */
   readonly admission?: AdmissionOptions;
   /**

@@ -5,6 +5,7 @@ import {
   type LogEntry,
   NAMESPACE_DEFAULTS,
   type NamespaceOptions,
+  type PublicAddress,
   type RedisOptions,
   type ServerOptions,
   SESSION_DEFAULTS,
@@ -33,6 +34,9 @@ export interface ResolvedOptions {
   readonly tls: Required<TlsFiles> | TlsPem | TlsDevelopment;
   readonly origins: OriginOptions;
   readonly proxies: ProxyOptions;
+  readonly publicAddress: PublicAddress;
+  /** `false` in development mode. */
+  readonly hstsMaxAgeSeconds: number | false;
   readonly admission: AdmissionOptions;
   readonly namespaces: Readonly<Record<string, NamespaceOptions>>;
   /** `undefined` where nobody proves who they are. */
@@ -74,6 +78,8 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
     tls: "certFile" in tls ? { ...tls, reloadIntervalMs: tls.reloadIntervalMs ?? 10_000 } : tls,
     origins: options.origins ?? {},
     proxies: options.proxies ?? { trusted: [] },
+    publicAddress: options.publicAddress ?? {},
+    hstsMaxAgeSeconds: !development && (options.hstsMaxAgeSeconds ?? 15_552_000),
     admission: options.admission ?? {},
     namespaces: Object.fromEntries(
       Object.entries(options.namespaces ?? {})
@@ -329,6 +335,19 @@ const optionsSchema = v.partial(v.strictObject({
       if (dataset.typed) attempt(() => new OriginPolicy(dataset.value as OriginOptions), addIssue);
     }),
   ),
+  publicAddress: v.partial(v.strictObject({
+    hostname: v.pipe(
+      v.string("a name or address"),
+      v.check(
+        (text) =>
+          /^[^/?#@\[\]\s]+$/.test(text) &&
+          URL.canParse(`https://${text.includes(":") ? `[${text}]` : text}`),
+        "a name or address",
+      ),
+    ),
+    port: v.pipe(portNumber, v.minValue(1, "a port, 1 to 65535")),
+  })),
+  hstsMaxAgeSeconds: v.union([count, v.literal(false)], "a number of seconds, or false"),
   proxies: v.strictObject({
     trusted: v.pipe(
       v.array(v.string("an address or a range"), "a list of addresses"),

@@ -59,6 +59,11 @@ for (
       '"2001:db8::/32": "10.0.0.0/33"',
       'proxies.header: expected "forwarded" or "x-forwarded-for", got "x-real-ip"',
     ]],
+    [{ publicAddress: { hostname: "a/b", port: 0 }, hstsMaxAgeSeconds: -1 }, [
+      'publicAddress.hostname: expected a name or address, got "a/b"',
+      "publicAddress.port: expected a port, 1 to 65535, got 0",
+      "hstsMaxAgeSeconds: expected a number of seconds, or false, got -1",
+    ]],
     [{ redis: {} }, ["redis: expected one of url, urls, sentinels and cluster, got {  }"]],
     [{ redis: { url: "http://user:secret@host" } }, [
       "redis.url: expected redis://host:port or rediss://host:port, got another text",

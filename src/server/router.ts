@@ -14,6 +14,7 @@ import { liveness, readiness } from "./health.ts";
 import type { Metrics } from "./metrics.ts";
 import type { OriginGate } from "./origin_gate.ts";
 import { retryAfter } from "./retry_after.ts";
+import type { ResponseKind, SecurityHeaders } from "./security_headers.ts";
 import { StaticFiles } from "./static_files.ts";
 import type { Listening } from "./tcp_listener.ts";
 
@@ -60,6 +61,7 @@ export interface RouterParts {
   readonly infoFor: (hostname: string) => ServerInfo;
   /** How Redis is; `undefined` where the node stands alone. */
   readonly redis: () => RedisState | undefined;
+  readonly security: SecurityHeaders;
   /** `Alt-Svc` (RFC 7838), sent over TLS: where the same is served over HTTP/3. */
   readonly altSvc: string;
   /** Answers `/metrics`; `undefined` where nobody may read them. */
@@ -85,9 +87,17 @@ export function createRouter(parts: RouterParts): Router {
 
   app.use(async (c, next) => {
     await next();
-    if (c.env.listening !== undefined && c.req.url.startsWith("https:") && mayLearn(c.req.path)) {
-      c.header("alt-svc", parts.altSvc);
+    // The response to an upgrade is the runtime's own and must stay as it is.
+    if (c.res.status === 101) return;
+    const overTls = c.req.url.startsWith("https:");
+    const kind = kindOf(parts, c.req.path);
+    // An app's response may be one that cannot be changed.
+    if (kind === "app") c.res = new Response(c.res.body, c.res);
+    const { headers } = c.res;
+    if (c.env.listening !== undefined && overTls && mayLearn(c.req.path)) {
+      headers.set("alt-svc", parts.altSvc);
     }
+    parts.security.apply(headers, kind, urlOf(c), overTls);
   });
 
   // Who balances asks without an origin, and learns nothing that is secret.
@@ -164,7 +174,7 @@ export function createRouter(parts: RouterParts): Router {
   if (api !== undefined) app.all("/api/*", (c) => api.fetch(c.req.raw));
   if (fetch !== undefined) {
     app.all("*", (c) => fetch(c.req.raw, { address: c.env.sender.address }));
-  } else app.get("*", (c) => servePage(c, parts));
+  } else app.get("*", (c) => servePage(c));
 
   return (request, via) => {
     // The runtime takes any `Host` into the URL, where a slash in it would begin the path.
@@ -222,6 +232,15 @@ function allowOrigin({ headers }: Response, origin: string | undefined): void {
 /** Whether a response is one to learn of HTTP/3 from: transports choose for themselves. */
 function mayLearn(path: string): boolean {
   return !path.startsWith("/rt/") || path === "/rt/info";
+}
+
+/** What the response to `path` is; the app has what is nobody else's. */
+function kindOf({ api, metrics, fetch }: RouterParts, path: string): ResponseKind {
+  if (path === "/slipstream.js" || path === "/slipstream.d.ts") return "sdk";
+  if (path.startsWith("/rt/") || path === "/livez" || path === "/readyz") return "answer";
+  if (api !== undefined && path.startsWith("/api/")) return "answer";
+  if (metrics !== undefined && path === "/metrics") return "answer";
+  return fetch === undefined ? "page" : "app";
 }
 
 /** Opens a transport if there is a place for it. */
@@ -287,18 +306,8 @@ function mayReturn(parts: RouterParts, c: RouteContext): boolean {
   return session !== undefined && ticket !== undefined && parts.keeps(session, ticket);
 }
 
-async function servePage(c: RouteContext, parts: RouterParts): Promise<Response> {
+async function servePage(c: RouteContext): Promise<Response> {
   const path = PAGE_FILES[c.req.path] ?? c.req.path;
   const file = await PAGES.respond(path, c.req.raw);
-  if (file === undefined) return c.text("There is no such page\n", 404);
-  const webTransport = parts.infoFor(new URL(c.req.url).hostname).webtransport;
-  const connect = webTransport ? ` ${new URL(webTransport.url).origin}` : "";
-  file.headers.set(
-    "content-security-policy",
-    `default-src 'self'; connect-src 'self'${connect}; base-uri 'none'; form-action 'none'; ` +
-      "frame-ancestors 'none'",
-  );
-  file.headers.set("x-content-type-options", "nosniff");
-  file.headers.set("referrer-policy", "no-referrer");
-  return file;
+  return file ?? c.text("There is no such page\n", 404);
 }

@@ -2,7 +2,7 @@ import { createApi } from "../api/api.ts";
 import { type Capacity, capacityOf, defaultMaxSessions } from "../capacity/capacity.ts";
 import { readLimits } from "../capacity/read_limits.ts";
 import { ResourceGuard } from "../capacity/resource_guard.ts";
-import type { ServerOptions } from "../options.ts";
+import type { PublicAddress, ServerOptions } from "../options.ts";
 import { Admission, DEFAULT_RATE_PER_SECOND } from "../policy/admission.ts";
 import { OriginPolicy } from "../policy/origin.ts";
 import { CloseCode } from "../protocol/close_code.ts";
@@ -20,6 +20,7 @@ import { Metrics } from "./metrics.ts";
 import { OriginGate } from "./origin_gate.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { createRouter } from "./router.ts";
+import { SecurityHeaders } from "./security_headers.ts";
 import { SlipstreamServer } from "./slipstream_server.ts";
 import { WebTransportEntrance } from "./webtransport_entrance.ts";
 
@@ -92,9 +93,14 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     const { udpAddress, port } = listeners;
     const udpHost = host === "localhost" && !isWildcard(udpAddress) ? urlHost(udpAddress) : host;
     const { reconnectSpreadMs } = node.sessions;
+    const { publicAddress } = resolved;
+    const publicHost = publicAddress.hostname;
+    const at = `${publicHost === undefined ? udpHost : urlHost(publicHost)}:${
+      publicAddress.port ?? port
+    }`;
     return serverInfo(
       { ...resolved, reconnectSpreadMs },
-      `https://${udpHost}:${port}/rt/wt`,
+      `https://${at}/rt/wt`,
       certificates.hashes,
     );
   };
@@ -127,7 +133,13 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     keeps: (session, ticket) => node.sessions.keeps({ session, ticket }),
     redis: node.redis,
     infoFor,
-    altSvc: `h3=":${listeners.port}"; ma=86400`,
+    security: new SecurityHeaders({
+      hstsMaxAgeSeconds: resolved.hstsMaxAgeSeconds === false
+        ? undefined
+        : resolved.hstsMaxAgeSeconds,
+      webTransportUrl: (host) => infoFor(host).webtransport!.url,
+    }),
+    altSvc: altSvc(resolved.publicAddress, listeners.port),
     metrics: resolved.metrics === false ? undefined : new Metrics(resolved.metrics, {
       hub: node.hub,
       sessions: node.sessions,
@@ -198,6 +210,12 @@ function ownOrigins({ hostname }: ResolvedOptions, listeners: Listeners): string
   if (developmentPort === undefined) return [];
   return developmentHostnames(hostname).map(urlHost)
     .flatMap((host) => [`https://${host}:${port}`, `http://${host}:${developmentPort}`]);
+}
+
+/** Of RFC 7838: where the same is served over HTTP/3. */
+function altSvc({ hostname, port }: PublicAddress, ownPort: number): string {
+  const host = hostname === undefined ? "" : urlHost(hostname);
+  return `h3="${host}:${port ?? ownPort}"; ma=86400`;
 }
 
 function serverInfo(

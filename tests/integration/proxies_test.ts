@@ -157,3 +157,24 @@ for (const headerOverHttp3 of [false, true]) {
     });
   });
 }
+
+Deno.test("clients are told where a balancer has WebTransport", async () => {
+  for (
+    const [publicAddress, host, port] of [
+      [{}, HOST, undefined],
+      [{ port: 443 }, HOST, ""],
+      [{ port: 8443 }, HOST, "8443"],
+      [{ hostname: "2001:db8::1", port: 8443 }, "[2001:db8::1]", "8443"],
+      [{ hostname: "node1.example" }, "node1.example", undefined],
+    ] as const
+  ) {
+    await behindProxy({ publicAddress, fetch: undefined }, async ({ server, sockets }) => {
+      const { text } = await ask(server, sockets, "/rt/info");
+      const { webtransport } = JSON.parse(text.slice(text.indexOf("\r\n\r\n")));
+      const url = new URL(webtransport.url);
+      assert.deepEqual([url.hostname, url.port], [host, port ?? `${server.port}`]);
+      const page = await ask(server, sockets, "/");
+      assert.ok(page.text.includes(` ${url.origin};`), "the page's policy names it");
+    });
+  }
+});
