@@ -62,7 +62,7 @@ for (
     [{ publicAddress: { hostname: "a/b", port: 0 }, hstsMaxAgeSeconds: -1 }, [
       'publicAddress.hostname: expected a name or address, got "a/b"',
       "publicAddress.port: expected a port, 1 to 65535, got 0",
-      "hstsMaxAgeSeconds: expected a number of seconds, or false, got -1",
+      "hstsMaxAgeSeconds: expected 0 or more, got -1",
     ]],
     [{ redis: {} }, ["redis: expected one of url, urls, sentinels and cluster, got {  }"]],
     [{ redis: { url: "http://user:secret@host" } }, [

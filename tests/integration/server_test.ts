@@ -71,7 +71,9 @@ Deno.test("the pages come with a policy that lets in what is the server's own", 
     assert.equal(headers.get("content-type"), "text/html; charset=utf-8");
     assert.match(
       headers.get("content-security-policy")!,
-      new RegExp(`default-src 'self'; connect-src 'self' https://[^ ;]+:${server.port};`),
+      new RegExp(
+        `connect-src 'self' wss://localhost:${server.port} https://[^ ;]+:${server.port};`,
+      ),
     );
     const again = await get(server, "/", { "if-none-match": headers.get("etag")! });
     assert.equal(again.status, 304);
