@@ -68,6 +68,14 @@ export {
   type PermissionRule,
   type Permissions,
 } from "./session/permission.ts";
+export { type VerifyOptions, verifyWebhook, type WebhookDelivery } from "./webhooks/verify.ts";
+export type { WebhookEvent, WebhookOptions } from "./webhooks/options.ts";
+export type {
+  ConnectAnswer,
+  PublishAnswer,
+  RpcAnswer,
+  SubscribeAnswer,
+} from "./webhooks/answer.ts";
 export type { ApiOptions } from "./api/options.ts";
 export type { AuthKey, AuthOptions } from "./auth/options.ts";
 export type { LimitCounts, LimitName } from "./session/limit_name.ts";

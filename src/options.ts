@@ -10,6 +10,7 @@ import type { Hooks } from "./session/hooks.ts";
 import { CLOSED, type Permissions } from "./session/permission.ts";
 import type { RpcHandler } from "./session/session_info.ts";
 import type { SlowSession } from "./session/slow_session.ts";
+import type { WebhookOptions } from "./webhooks/options.ts";
 import type { WebTransportOptions } from "./webtransport/options.ts";
 
 /** How the channels of one namespace (the part of their name before the first `:`) behave. */
@@ -421,6 +422,12 @@ export interface ServerOptions {
    * @default {}
    */
   readonly hooks?: Hooks;
+  /**
+   * A backend that is asked the same by signed HTTP requests, after the hooks and about what they
+   * have made of it.
+   * @default none
+   */
+  readonly webhooks?: WebhookOptions;
   /**
    * The HTTP API by which backends publish, under `/api/`.
    * @default none: `/api/` is the app's own

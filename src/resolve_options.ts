@@ -23,6 +23,12 @@ import type { ProxyOptions } from "./proxy/options.ts";
 import { TrustedAddresses } from "./proxy/trusted_addresses.ts";
 import { checkPattern } from "./session/channel_pattern.ts";
 import { CLOSED } from "./session/permission.ts";
+import {
+  isPrivateOrSecure,
+  type ResolvedWebhookOptions,
+  WEBHOOK_DEFAULTS,
+  WEBHOOK_EVENTS,
+} from "./webhooks/options.ts";
 import { WEBTRANSPORT_DEFAULTS } from "./webtransport/options.ts";
 
 /** {@linkcode ServerOptions} with every default in its place. */
@@ -42,6 +48,8 @@ export interface ResolvedOptions {
   /** `undefined` where nobody proves who they are. */
   readonly auth: ServerOptions["auth"];
   readonly hooks: NonNullable<ServerOptions["hooks"]>;
+  /** `undefined` where no backend is asked. */
+  readonly webhooks: ResolvedWebhookOptions | undefined;
   /** `undefined` where there is no API. */
   readonly api: ServerOptions["api"];
   readonly metrics: NonNullable<ServerOptions["metrics"]>;
@@ -93,6 +101,12 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
     ),
     auth: options.auth,
     hooks: options.hooks ?? {},
+    webhooks: options.webhooks && {
+      ...withDefaults<typeof WEBHOOK_DEFAULTS>(WEBHOOK_DEFAULTS, options.webhooks),
+      url: options.webhooks.url,
+      secrets: options.webhooks.secrets,
+      events: options.webhooks.events,
+    },
     api: options.api,
     metrics: options.metrics ?? {},
     redis: options.redis,
@@ -302,6 +316,76 @@ function isSafeToFetch({ protocol, hostname }: URL): boolean {
     protocol === "http:" && ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
 }
 
+const onFailure = v.picklist(["refuse", "allow"], '"refuse" or "allow"');
+
+const webhooksSchema = v.pipe(
+  v.partial(
+    v.strictObject({
+      url: v.pipe(
+        v.string("a URL"),
+        v.check(
+          (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
+          "a URL of https or http",
+        ),
+        v.check(
+          (text) => new URL(text).username + new URL(text).password === "",
+          "a URL without a name or password: requests are signed",
+        ),
+      ),
+      secrets: v.pipe(v.array(secretKey), v.minLength(1, "one secret or more")),
+      events: v.pipe(
+        v.array(v.picklist(WEBHOOK_EVENTS, `one of ${WEBHOOK_EVENTS.join(", ")}`)),
+        v.minLength(1, "one event or more"),
+      ),
+      namespaces: v.array(v.string("a name"), "a list of names"),
+      timeoutMs: positive,
+      onFailure: v.union([
+        onFailure,
+        v.partial(v.strictObject({
+          connect: onFailure,
+          subscribe: onFailure,
+          publish: onFailure,
+          rpc: onFailure,
+        })),
+      ], '"refuse", "allow", or one of them by event'),
+      maxConcurrent: positive,
+      maxWaiting: count,
+      maxAnswerBytes: positive,
+      attempts: positive,
+      noticeAttempts: positive,
+      maxNotices: positive,
+      closeTimeoutMs: milliseconds,
+      breakerFailures: positive,
+      breakerOpenMs: v.pipe(milliseconds, v.minValue(1, "1 millisecond or more")),
+      allowHttp: flag,
+    }),
+    [
+      "namespaces",
+      "timeoutMs",
+      "onFailure",
+      "maxConcurrent",
+      "maxWaiting",
+      "maxAnswerBytes",
+      "attempts",
+      "noticeAttempts",
+      "maxNotices",
+      "closeTimeoutMs",
+      "breakerFailures",
+      "breakerOpenMs",
+      "allowHttp",
+    ],
+  ),
+  v.forward(
+    v.partialCheck(
+      [["url"], ["allowHttp"]],
+      ({ url, allowHttp }) => allowHttp === true || isPrivateOrSecure(new URL(url)),
+      "a URL of https, or of http in a private network: anybody on the way could read what clients " +
+        "do (allowHttp lets it be)",
+    ),
+    ["url"],
+  ),
+);
+
 const webTransportSchema = v.partial(v.strictObject(Object.fromEntries(
   Object.keys(WEBTRANSPORT_DEFAULTS)
     .filter((name) => name !== "clock")
@@ -383,6 +467,7 @@ const optionsSchema = v.partial(v.strictObject({
     onRpc: callable,
     onDisconnect: callable,
   })),
+  webhooks: webhooksSchema,
   metrics: v.union(
     [v.literal(false), v.partial(v.strictObject({ key: secretKey }))],
     `false, or an object with a key of ${MIN_KEY_LENGTH} characters or more`,
@@ -429,6 +514,18 @@ const serverSchema = v.pipe(
     ),
     ["developmentPort"],
   ),
+  v.forward(
+    v.partialCheck(
+      [["webhooks", "timeoutMs"], ["session", "hookTimeoutMs"]],
+      ({ webhooks, session }) => {
+        const { hookTimeoutMs = SESSION_DEFAULTS.hookTimeoutMs } = session ?? {};
+        const { timeoutMs = WEBHOOK_DEFAULTS.timeoutMs } = webhooks ?? {};
+        return webhooks === undefined || hookTimeoutMs === 0 || timeoutMs < hookTimeoutMs;
+      },
+      "less than session.hookTimeoutMs, which would end it first",
+    ),
+    ["webhooks", "timeoutMs"],
+  ),
 );
 
 /** Lets the policy that an option is for have the last word on it. */
@@ -450,7 +547,8 @@ function describe(issues: readonly v.BaseIssue<unknown>[]): string {
     const expected = issue.message.startsWith("Invalid ") ? issue.expected : issue.message;
     // What may hold a secret is not told.
     const secret = at === "tls.key" || at.startsWith("redis.") || at.startsWith("auth.key") ||
-      at.startsWith("api.keys") || at.startsWith("metrics");
+      at.startsWith("api.keys") || at.startsWith("webhooks.secrets") || at === "webhooks.url" ||
+      at.startsWith("metrics");
     return `  ${at}: expected ${expected}, got ${secret ? "another text" : got(issue)}`;
   });
   return `Invalid options\n${lines.join("\n")}`;

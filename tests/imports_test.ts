@@ -25,12 +25,20 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "options",
   ],
   proxy: ["policy", "transport/transport.ts"],
+  webhooks: [
+    "policy",
+    "protocol",
+    "session/access.ts",
+    "session/hooks.ts",
+    "session/session_info.ts",
+  ],
   tls: ["policy"],
   capacity: ["http3/options.ts", "policy", "transport/transport.ts"],
   // Types alone: what the options mean is said where they are used.
   options: [
     "api/options.ts",
     "auth/options.ts",
+    "webhooks/options.ts",
     "http3",
     "proxy",
     "webtransport",
@@ -41,6 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   resolve_options: [
     "api/options.ts",
     "options",
+    "webhooks/options.ts",
     "http3",
     "proxy",
     "webtransport",
@@ -63,6 +72,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "session",
     "tls",
     "transport",
+    "webhooks",
     "webtransport",
   ],
   client: ["policy", "protocol", "varint"],
@@ -77,6 +87,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "proxy/options.ts",
     "server",
     "session",
+    "webhooks",
     "webtransport",
   ],
   demo: ["mod", "client/mod.ts", "policy", "web/arena_rules.js"],
@@ -93,7 +104,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "jose": ["auth"],
   "prom-client": ["server"],
   "reflect-metadata": ["tls"],
-  "valibot": ["api", "resolve_options", "policy", "protocol", "session"],
+  "valibot": ["api", "resolve_options", "policy", "protocol", "session", "webhooks"],
 };
 
 const ROOT = new URL("../", import.meta.url);

@@ -11,6 +11,7 @@ const INTERFACES = [
   ["", "src/options.ts", "ServerOptions"],
   ["namespaces.*.", "src/options.ts", "NamespaceOptions"],
   ["auth.", "src/auth/options.ts", "AuthOptions"],
+  ["webhooks.", "src/webhooks/options.ts", "WebhookOptions"],
   ["session.", "src/options.ts", "SessionOptions"],
   ["heartbeat.", "src/options.ts", "HeartbeatOptions"],
   ["origins.", "src/policy/origin.ts", "OriginOptions"],

@@ -9,13 +9,19 @@ export function withField(head: string, name: string, value: string): string {
 }
 
 /**
- * `head`, an object that has a field already, with `payload` under `name` or `name` + "64". The
- * text of a JSON payload is kept as it is, but for line breaks: a number keeps all its digits.
+ * `head`, an object that has a field already, with `payload` under `name`, or in base64 under
+ * `binaryName`. The text of a JSON payload is kept as it is, but for line breaks: a number keeps all
+ * its digits.
  */
-export function withPayload(head: string, name: string, payload: Payload): string {
+export function withPayload(
+  head: string,
+  name: string,
+  payload: Payload,
+  binaryName = `${name}64`,
+): string {
   const text = payload.format === "json" ? jsonText(payload.bytes) : undefined;
   return text === undefined
-    ? withField(head, `${name}64`, `"${encodeBase64(payload.bytes)}"`)
+    ? withField(head, binaryName, `"${encodeBase64(payload.bytes)}"`)
     : withField(head, name, text);
 }
 

@@ -6,6 +6,7 @@ import { equalSecrets } from "../session/secret.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
 import { bearerOf } from "../transport/sse_handler.ts";
 import type { Door } from "./door.ts";
+import type { Webhooks } from "../webhooks/webhooks.ts";
 import type { OriginGate } from "./origin_gate.ts";
 
 /** What the metrics are taken from. */
@@ -15,6 +16,7 @@ export interface MetricsParts {
   readonly door: Door;
   readonly gate: OriginGate;
   readonly redis: () => RedisState | undefined;
+  readonly webhooks: Webhooks | undefined;
 }
 
 /**
@@ -32,6 +34,7 @@ export class Metrics {
     this.#addChannels(parts);
     this.#addRefusals(parts);
     this.#addRedis(parts);
+    this.#addWebhooks(parts);
     this.#addProcess();
   }
 
@@ -176,6 +179,29 @@ export class Metrics {
     this.#gauge("redis_pending_bytes", "What waits for Redis, in bytes", (gauge) => {
       gauge.set(redis()!.pendingBytes);
     });
+  }
+
+  #addWebhooks({ webhooks }: MetricsParts): void {
+    if (webhooks === undefined) return;
+    this.#counter("webhooks", "What the backend was asked or told, and what came of it", (all) => {
+      for (const { event, outcome, count } of webhooks.state.outcomes) {
+        all.inc({ event, outcome }, count);
+      }
+    }, ["event", "outcome"]);
+    this.#counter("webhooks_asked_again", "Requests that were sent again", (counter) => {
+      counter.inc(webhooks.state.askedAgain);
+    });
+    this.#gauge("webhook_requests", "What the backend has not answered yet", (gauge) => {
+      const { asking, waiting, notices } = webhooks.state;
+      gauge.set({ kind: "asking" }, asking);
+      gauge.set({ kind: "waiting" }, waiting);
+      gauge.set({ kind: "notices" }, notices);
+    }, ["kind"]);
+    this.#gauge("webhook_circuit", "1 for the state that the circuit breaker is in", (gauge) => {
+      for (const state of ["closed", "open", "half-open"] as const) {
+        gauge.set({ state }, Number(webhooks.state.breaker === state));
+      }
+    }, ["state"]);
   }
 
   #addProcess(): void {

@@ -20,9 +20,13 @@ import { loadRedis } from "./load_redis.ts";
 import { NodeMail } from "./node_mail.ts";
 import type { SessionStore } from "../broker/session_store.ts";
 import { type Handover, NODE_NAME_LENGTH } from "../session/nodes.ts";
+import type { ResolvedWebhookOptions } from "../webhooks/options.ts";
+import { composeHooks } from "../webhooks/compose.ts";
+import { Webhooks } from "../webhooks/webhooks.ts";
 import { decodeRecord, encodeRecord } from "../session/session_record.ts";
 import { SessionDirectory } from "../session/session_directory.ts";
 import { SessionRegistry } from "../session/session_registry.ts";
+import { RefusalLog } from "./refusal_log.ts";
 
 /** What a node is below its listeners: broker, channels and sessions. */
 export interface Node {
@@ -33,6 +37,8 @@ export interface Node {
   readonly disconnects: Disconnects;
   /** How Redis is; `undefined` where the node stands alone. */
   readonly redis: () => RedisState | undefined;
+  /** The backend that is asked by HTTP; `undefined` where there is none. */
+  readonly webhooks: Webhooks | undefined;
   /** What goes from node to node; `undefined` where the node stands alone. */
   readonly mail: NodeMail | undefined;
   /** Ends what is left when the sessions have ended. */
@@ -60,6 +66,7 @@ export async function startNode(
     clock,
     now,
   });
+  const webhooks = options.webhooks && openWebhooks(options.webhooks, options);
   const wheel = new TimerWheel(clock);
   const sessions = new SessionRegistry({
     hub,
@@ -68,7 +75,7 @@ export async function startNode(
     heartbeat: new Heartbeat(options.heartbeat, wheel, random),
     options: options.session,
     access: authenticator ?? NO_ACCESS,
-    hooks: options.hooks,
+    hooks: webhooks === undefined ? options.hooks : composeHooks(options.hooks, webhooks.hooks),
     now: options.now,
     rpc: options.rpc,
     reconnectSpreadMs: options.reconnectSpreadMs,
@@ -95,6 +102,7 @@ export async function startNode(
     sessions,
     authenticator,
     disconnects,
+    webhooks,
     mail,
     redis,
     async close() {
@@ -104,6 +112,21 @@ export async function startNode(
       await broker.close();
     },
   };
+}
+
+function openWebhooks(
+  options: ResolvedWebhookOptions,
+  { clock, random, now, log }: ResolvedOptions,
+): Webhooks {
+  const lines = new RefusalLog(log, clock);
+  return new Webhooks({
+    options,
+    clock,
+    random,
+    now,
+    warn: (message) => lines.warn(message),
+    info: (message) => log({ level: "info", message }),
+  });
 }
 
 async function openBroker(

@@ -23,7 +23,7 @@ export class RefusalLog {
       this.#unsaid++;
       return;
     }
-    const more = this.#unsaid === 0 ? "" : `; ${this.#unsaid} refusals before it were not logged`;
+    const more = this.#unsaid === 0 ? "" : `; ${this.#unsaid} warnings before it were not logged`;
     this.#unsaid = 0;
     this.#log({ level: "warn", message: message + more });
   }

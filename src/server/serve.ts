@@ -146,6 +146,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
       door,
       gate,
       redis: node.redis,
+      webhooks: node.webhooks,
     }),
     api: resolved.api && createApi(resolved.api, {
       publish: (publication) => node.hub.publish(publication),
@@ -185,6 +186,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     sessions: node.sessions,
     disconnects: node.disconnects,
     redis: node.redis,
+    webhooks: node.webhooks,
     door,
     gate,
     entrance,

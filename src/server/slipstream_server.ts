@@ -9,6 +9,7 @@ import type { SessionInfo } from "../session/session_info.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
 import type { DisconnectOptions, Disconnects, DisconnectTarget } from "./disconnects.ts";
 import type { Door } from "./door.ts";
+import type { Webhooks } from "../webhooks/webhooks.ts";
 import type { OriginGate, OriginRefusals } from "./origin_gate.ts";
 import { type ChannelListener, ServerSubscription } from "./server_subscription.ts";
 import type { WebTransportEntrance, WebTransportRoute } from "./webtransport_entrance.ts";
@@ -29,6 +30,7 @@ export interface ServerParts {
   readonly sessions: SessionRegistry;
   readonly disconnects: Disconnects;
   readonly redis: () => RedisState | undefined;
+  readonly webhooks: Webhooks | undefined;
   /** Over how many milliseconds a drain spreads its departures where nothing is said. */
   readonly drainWindowMs: () => number;
   readonly clock: Clock;
@@ -239,12 +241,14 @@ export class SlipstreamServer {
   }
 
   async #closeNow(): Promise<void> {
-    const { door, sessions, clock, stop } = this.#parts;
+    const { door, sessions, clock, stop, webhooks } = this.#parts;
     door.shut();
     sessions.close();
     // Deno ends the WebSockets of a server that stops with a code of its own.
     await within(clock, CLOSE_TIMEOUT_MS, door.emptied());
     await within(clock, CLOSE_TIMEOUT_MS, stop());
+    // After the sessions: the backend is told of their end. It has its own limit of time.
+    await webhooks?.close();
     this.#finish();
   }
 }

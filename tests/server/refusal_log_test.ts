@@ -15,7 +15,7 @@ Deno.test("RefusalLog logs ten at once, then one in ten seconds, and says how ma
   clock.advance(1);
   log.warn("Refused: again");
   assert.deepEqual(lines.slice(10), [
-    "warn: Refused: again; 1001 refusals before it were not logged",
+    "warn: Refused: again; 1001 warnings before it were not logged",
   ]);
   clock.advance(60_000);
   log.warn("Refused: after a quiet spell");
