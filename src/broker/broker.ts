@@ -7,6 +7,16 @@ export interface NewPublication {
   readonly removed?: true;
   readonly publisher?: string;
   readonly data: Payload;
+  /** The publisher may send it again, to another node if this one dies: it is published once. */
+  readonly once?: Once;
+}
+
+/** What tells a publication of one publisher from its others. */
+export interface Once {
+  /** Rises from one to the next. */
+  readonly id: number;
+  /** How long the publisher may take to send it again, in milliseconds. */
+  readonly withinMs: number;
 }
 
 /** What the broker keeps of a channel. */
@@ -44,6 +54,8 @@ export interface BrokerSink {
  *
  * - `publish` is atomic: offset, store and delivery are one step, so that history and live
  *   delivery never disagree. When it resolves, the publication is kept.
+ * - A publication that says {@linkcode Once} and was published before is not published again: the
+ *   answer is the position that it got. Nodes without a backend have no other node to send it to.
  * - Two calls of `publish` for one channel from one node keep their order.
  * - Delivery to subscribed nodes, the publishing one included, is at most once and in offset
  *   order; a node heals what it missed from history.

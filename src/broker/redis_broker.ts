@@ -126,24 +126,30 @@ export class RedisBroker implements Broker {
 
   // Async, so that what is too much rejects.
   async publish(publication: NewPublication, retention: Retention): Promise<Position> {
-    const { channel, key } = publication;
+    const { channel, key, publisher, once } = publication;
     const keys = this.#keys(channel);
     const { server } = this.#shardOf(channel);
     const body = encodeBody(publication);
     this.requests.admit(body.byteLength);
     const latest = retention.latest && key !== undefined;
-    const sent = server.scripts.slipPublish(
-      keys.meta,
-      latest ? keys.latest : keys.history,
-      keys.order,
-      keys.channel,
+    const places = [keys.meta, latest ? keys.latest : keys.history, keys.order, keys.channel];
+    const what = [
       ...this.#opening(server, keys, retention),
       server.sharded ? "SPUBLISH" : "PUBLISH",
       body,
       latest ? retention.maxKeys : retention.historySize,
       Math.ceil(latest ? retention.keyTtlMs : retention.historyTtlMs),
-      ...(latest ? [key] : []),
-    );
+      latest ? key : "",
+    ];
+    const sent = once === undefined || publisher === undefined
+      ? server.scripts.slipPublish(...places, ...what)
+      : server.scripts.slipPublishOnce(
+        ...places,
+        keys.published(publisher),
+        ...what,
+        once.id,
+        Math.ceil(once.withinMs),
+      );
     const [offset, epoch, run] = await this.requests.answer(sent, body.byteLength);
     server.learnRun(keys.channel, run);
     return { epoch, offset };

@@ -41,15 +41,14 @@ end
 
 // KEYS meta, history or latest, order, channel.
 // ARGV [4] "SPUBLISH" or "PUBLISH", [5] body, [6] how many to keep, [7] for how long, [8] for a
-// latest channel the key.
-const PUBLISH = `${OPEN}
-local epoch, _, run = open(KEYS[2], KEYS[3])
+// latest channel the key, else "".
+const PUBLISH = `
 local offset = redis.call('HINCRBY', KEYS[1], 'o', 1)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 local message = struct.pack('>c1dd', 'p', offset, time()) .. epoch .. ARGV[5]
 local keep, ttl, key = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
 if keep > 0 and ttl > 0 then
-  if key then
+  if key ~= '' then
     redis.call('HSET', KEYS[2], key, message)
     redis.call('ZADD', KEYS[3], offset, key)
     local over = redis.call('ZCARD', KEYS[3]) - keep
@@ -64,6 +63,27 @@ if keep > 0 and ttl > 0 then
   redis.call('PEXPIRE', KEYS[2], ttl)
 end
 redis.call(ARGV[4], KEYS[4], message)
+`;
+
+const PUBLISH_ANYWAY = `${OPEN}
+local epoch, _, run = open(KEYS[2], KEYS[3])
+${PUBLISH}
+return { offset, epoch, run }
+`;
+
+// KEYS [5] what the publisher has published, by its ids: as many as it may have under way.
+// ARGV [9] the id, [10] how long it may come again.
+const PUBLISH_ONCE = `${OPEN}
+local epoch, _, run = open(KEYS[2], KEYS[3])
+local slot = ARGV[9] % 128
+local known = redis.call('HGET', KEYS[5], slot)
+if known then
+  local id, offset = string.match(known, '(%d+) (%d+)')
+  if id == ARGV[9] then return { tonumber(offset), epoch, run } end
+end
+${PUBLISH}
+redis.call('HSET', KEYS[5], slot, string.format('%s %.0f', ARGV[9], offset))
+redis.call('PEXPIRE', KEYS[5], ARGV[10])
 return { offset, epoch, run }
 `;
 
@@ -279,7 +299,8 @@ return redis.call('DEL', KEYS[1])
 
 /** The scripts, as ioredis takes them: it sends the text once, and its hash from then on. */
 export const REDIS_SCRIPTS = {
-  slipPublish: { lua: PUBLISH, numberOfKeys: 4 },
+  slipPublish: { lua: PUBLISH_ANYWAY, numberOfKeys: 4 },
+  slipPublishOnce: { lua: PUBLISH_ONCE, numberOfKeys: 5 },
   slipHistory: { lua: HISTORY, numberOfKeys: 2 },
   slipLatest: { lua: LATEST, numberOfKeys: 3 },
   slipCheck: { lua: CHECK, numberOfKeys: 3 },
@@ -304,6 +325,7 @@ export type PageReply = [offset: number, epoch: Buffer, run: Buffer, messages: B
 /** What a client of ioredis can do with the scripts, and for texts that are taken once. Those with bytes in the answer end in Buffer. */
 export interface RedisScripts {
   slipPublish(...args: Arguments): Promise<PositionReply>;
+  slipPublishOnce(...args: Arguments): Promise<PositionReply>;
   slipHistoryBuffer(...args: Arguments): Promise<PageReply>;
   slipLatestBuffer(...args: Arguments): Promise<PageReply>;
   slipCheck(...args: Arguments): Promise<PositionReply>;

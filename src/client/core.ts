@@ -209,8 +209,8 @@ export class Core implements Client, UplinkOwner, SubscriptionHost, ChannelHost 
     return positions;
   }
 
-  opened(resumed: boolean, answersKept: boolean): void {
-    this.#commands.open(answersKept);
+  opened(resumed: boolean): void {
+    this.#commands.open(resumed);
     for (const subscription of this.#subscriptions.values()) subscription.connected(resumed);
     this.#resolveReady();
   }

@@ -26,11 +26,8 @@ export interface UplinkOwner {
   nextId(): number;
   /** What has been seen of the channels that the session knows. */
   positions(): readonly ChannelPosition[];
-  /**
-   * The session runs over a new link; `resumed`: it is the one of before; `answersKept`: it knows
-   * which publications it has taken.
-   */
-  opened(resumed: boolean, answersKept: boolean): void;
+  /** The session runs over a new link; `resumed`: it is the one of before. */
+  opened(resumed: boolean): void;
   /** Shows the server a new token; only while open. */
   refresh(token: string): Promise<{ readonly expiresInMs?: number }>;
   /** A message that is for the session, not for the link. */
@@ -293,7 +290,7 @@ export class Uplink implements LinkOwner {
     this.#tokenRefresh.holds(message.expiresInMs);
     this.#connector.worked(link.transport.kind);
     this.#planUpgrade();
-    this.#owner.opened(message.resumed, message.answersKept);
+    this.#owner.opened(message.resumed);
     this.schedule();
     // Last: listeners may call whatever they like.
     this.#use(link.transport.kind);

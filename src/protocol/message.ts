@@ -212,13 +212,11 @@ export interface Connected {
   readonly session: string;
   /** Secret that continues this session. */
   readonly ticket: string;
-  /** The session that was asked for goes on, with its subscriptions. */
-  readonly resumed: boolean;
   /**
-   * The answers to the publishes of before are known: one that was not answered may be sent again
-   * under its old id. Not where the session went on at another node because its own is gone.
+   * The session that was asked for goes on, with its subscriptions: a publish that was not answered
+   * may be sent again under its old id, and is done once.
    */
-  readonly answersKept: boolean;
+  readonly resumed: boolean;
   /** How long the session waits for its client after a transport is lost. */
   readonly resumeWindowMs: number;
   /** 0: the server sends no pings. */

@@ -24,7 +24,6 @@ export const SERVER_SHAPES = {
     session: "string",
     ticket: "string",
     resumed: "bool",
-    answersKept: "bool",
     resumeWindowMs: "varint",
     pingIntervalMs: "varint",
     pingMisses: "varint",

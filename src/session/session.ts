@@ -221,7 +221,6 @@ export class Session extends TimerEntry
       session: this.id,
       ticket: this.#ticket,
       resumed,
-      answersKept: resumed && (arrived === undefined || arrived.handover !== undefined),
       resumeWindowMs: options.resumeWindowMs,
       pingIntervalMs: heartbeat.intervalMs,
       pingMisses: heartbeat.misses,
@@ -488,6 +487,10 @@ export class Session extends TimerEntry
       ...(key !== undefined && { key }),
       ...(removed && { removed }),
       publisher: this.id,
+      // Another node knows nothing of the answers that this one has.
+      ...(id > 0 && this.#owner.directory !== undefined && {
+        once: { id, withinMs: this.#owner.options.resumeWindowMs + REACH_MS },
+      }),
       data,
     });
     return { type: "published", id, position };
@@ -551,6 +554,9 @@ export class Session extends TimerEntry
     return { type: "refreshed", id, ...this.#expiresIn() };
   }
 }
+
+/** What a client may take to notice a loss, and to come to its next node, in milliseconds. */
+const REACH_MS = 120_000;
 
 /** As many publications as have `mostBytes`, and at least one: the newest, or the oldest. */
 function cut(

@@ -1,10 +1,10 @@
-import { OPEN, serve, type SlowSession } from "../../src/mod.ts";
+import { OPEN, serve, type SlipstreamServer, type SlowSession } from "../../src/mod.ts";
 import { drive } from "./drive.mjs";
 
 /** What the server of `slow_run.ts` says of itself. */
 export interface SlowServerState {
   readonly outcomes: Readonly<Record<SlowSession["outcome"], number>>;
-  readonly pressure: Readonly<Record<string, number>>;
+  readonly pressure: SlipstreamServer["pressure"];
   readonly sessions: number;
   readonly transports: number;
   readonly memory: Deno.MemoryUsage;
@@ -48,7 +48,7 @@ drive(
   },
   (): SlowServerState => ({
     outcomes,
-    pressure: { ...server.pressure },
+    pressure: server.pressure,
     sessions: server.sessions.count,
     transports: server.transports,
     memory: Deno.memoryUsage(),

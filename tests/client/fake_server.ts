@@ -134,7 +134,6 @@ export class FakeServer {
       session: "s1",
       ticket: "t1",
       resumed: connect.resume !== undefined,
-      answersKept: answer.resumed ?? connect.resume !== undefined,
       resumeWindowMs: 60_000,
       pingIntervalMs: 30_000,
       pingMisses: 3,

@@ -8,7 +8,6 @@ const CONNECTED = {
   session: "s",
   ticket: "t",
   resumed: false,
-  answersKept: false,
   resumeWindowMs: 0,
   pingIntervalMs: 1000,
   pingMisses: 2,

@@ -65,7 +65,6 @@ const SERVER_MESSAGES: readonly ServerMessage[] = [
     session: "s",
     ticket: "t",
     resumed: true,
-    answersKept: true,
     resumeWindowMs: 30_000,
     pingIntervalMs: 30_000,
     pingMisses: 3,

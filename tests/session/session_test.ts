@@ -44,7 +44,6 @@ test("a session tells its client what it needs to know", {}, async (node) => {
     session: "",
     ticket: "",
     resumed: false,
-    answersKept: false,
     resumeWindowMs: 60_000,
     pingIntervalMs: 20_000,
     pingMisses: 3,

@@ -262,7 +262,6 @@ const SERVER_MESSAGES: readonly ServerMessage[] = [
     session: "s",
     ticket: "t",
     resumed: false,
-    answersKept: false,
     resumeWindowMs: 60_000,
     pingIntervalMs: 30_000,
     pingMisses: 3,

@@ -173,7 +173,6 @@ Deno.test("a plain stream spreads its clients' return by retry", async () => {
     session: "s",
     ticket: "t",
     resumed: false,
-    answersKept: false,
     resumeWindowMs: 0,
     pingIntervalMs: 0,
     pingMisses: 0,
