@@ -40,7 +40,7 @@ const UPGRADE = {
 
 /** Runs `body` against a server behind a proxy on this machine. */
 async function behindProxy(
-  options: ServerOptions,
+  { pages, ...options }: ServerOptions & { readonly pages?: true },
   body: (test: TestServer & { seen: string[]; sockets: Deno.Conn[] }) => Promise<void>,
 ): Promise<void> {
   const seen: string[] = [];
@@ -48,7 +48,7 @@ async function behindProxy(
   await withServer({
     proxies: { trusted: ["127.0.0.1"], header: "x-forwarded-for" },
     hooks: { onConnect: ({ address, transport }) => void seen.push(`${transport} ${address}`) },
-    fetch: (_, { address }) => new Response(`app ${address}`),
+    ...(!pages && { fetch: (_, { address }) => new Response(`app ${address}`) }),
     ...options,
   }, async (test) => {
     try {
@@ -168,7 +168,7 @@ Deno.test("clients are told where a balancer has WebTransport", async () => {
       [{ hostname: "node1.example" }, "node1.example", undefined],
     ] as const
   ) {
-    await behindProxy({ publicAddress, fetch: undefined }, async ({ server, sockets }) => {
+    await behindProxy({ publicAddress, pages: true }, async ({ server, sockets }) => {
       const { text } = await ask(server, sockets, "/rt/info");
       const { webtransport } = JSON.parse(text.slice(text.indexOf("\r\n\r\n")));
       const url = new URL(webtransport.url);

@@ -37,7 +37,10 @@ const OTHERS = [
 
 const METHODS = ["GET", "HEAD", "POST", "OPTIONS", "PUT"] as const;
 
-async function headersOf(url: string, init: RequestInit = {}): Promise<Headers> {
+async function headersOf(
+  url: string,
+  init: RequestInit & { readonly client?: Deno.HttpClient } = {},
+): Promise<Headers> {
   const response = await fetch(url, init);
   await response.body?.cancel();
   return response.headers;
