@@ -45,6 +45,7 @@ export type { Capacity } from "./capacity/capacity.ts";
 export type { Limits } from "./capacity/limits.ts";
 export type { RedisShardState, RedisState } from "./broker/redis_broker.ts";
 export type { AdmissionOptions } from "./policy/admission.ts";
+export type { Subject, SubjectLimits } from "./policy/subject_limits.ts";
 export type { OriginOptions, OriginRefusal } from "./policy/origin.ts";
 export type { ProxyOptions } from "./proxy/options.ts";
 export { CloseCode } from "./protocol/close_code.ts";

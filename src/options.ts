@@ -2,6 +2,7 @@ import type { AdmissionOptions } from "./policy/admission.ts";
 import type { Clock } from "./policy/clock.ts";
 import type { OriginOptions } from "./policy/origin.ts";
 import type { Random } from "./policy/random.ts";
+import type { Subject, SubjectLimits } from "./policy/subject_limits.ts";
 import type { Delivery } from "./protocol/message.ts";
 import type { ApiOptions } from "./api/options.ts";
 import type { AuthOptions } from "./auth/options.ts";
@@ -281,7 +282,8 @@ export interface RedisOptions {
    */
   readonly checkIntervalMs?: number;
   /**
-   * How long the members of a node that died stay present, in milliseconds.
+   * How long the members of a node that died stay present, and its sessions count against `limits`,
+   * in milliseconds.
    * @default 60000
    */
   readonly presenceTtlMs?: number;
@@ -405,6 +407,8 @@ export interface ServerOptions {
   readonly hstsMaxAgeSeconds?: number | false;
   /** How many sessions the node takes, and how fast. */
   readonly admission?: AdmissionOptions;
+  /** What all sessions of one user, and of one address, may use together, on all nodes. */
+  readonly limits?: Readonly<Partial<Record<Subject, Partial<SubjectLimits>>>>;
   /**
    * The namespaces of channels, by the part of their name before the first `:`. A channel whose
    * namespace is not here does not exist.

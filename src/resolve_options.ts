@@ -19,6 +19,11 @@ import { Admission, type AdmissionOptions } from "./policy/admission.ts";
 import { type Clock, systemClock } from "./policy/clock.ts";
 import { type OriginOptions, OriginPolicy } from "./policy/origin.ts";
 import { type Random, systemRandom } from "./policy/random.ts";
+import {
+  type Subject,
+  SUBJECT_LIMITS_DEFAULTS,
+  type SubjectLimits,
+} from "./policy/subject_limits.ts";
 import type { ProxyOptions } from "./proxy/options.ts";
 import { TrustedAddresses } from "./proxy/trusted_addresses.ts";
 import { checkPattern } from "./session/channel_pattern.ts";
@@ -44,6 +49,7 @@ export interface ResolvedOptions {
   /** `false` in development mode. */
   readonly hstsMaxAgeSeconds: number | false;
   readonly admission: AdmissionOptions;
+  readonly limits: Readonly<Record<Subject, SubjectLimits>>;
   readonly namespaces: Readonly<Record<string, NamespaceOptions>>;
   /** `undefined` where nobody proves who they are. */
   readonly auth: ServerOptions["auth"];
@@ -89,6 +95,10 @@ export function resolveOptions(options: ServerOptions = {}): ResolvedOptions {
     publicAddress: options.publicAddress ?? {},
     hstsMaxAgeSeconds: !development && (options.hstsMaxAgeSeconds ?? 15_552_000),
     admission: options.admission ?? {},
+    limits: {
+      user: withDefaults(SUBJECT_LIMITS_DEFAULTS.user, options.limits?.user),
+      address: withDefaults(SUBJECT_LIMITS_DEFAULTS.address, options.limits?.address),
+    },
     namespaces: Object.fromEntries(
       Object.entries(options.namespaces ?? {})
         .map(([name, namespace]) => [name, {
@@ -230,6 +240,13 @@ const sessionSchema = v.pipe(
     "maxMessageBytes of at most byteBurst",
   ),
 );
+
+const subjectLimitsSchema = v.partial(v.strictObject({
+  maxSessions: positiveOrInfinity,
+  maxSubscriptions: positiveOrInfinity,
+  maxPublishesPerSecond: positiveOrInfinity,
+  maxBytesPerSecond: positiveOrInfinity,
+}));
 
 const tlsSchema = v.union([
   v.strictObject({
@@ -458,6 +475,7 @@ const optionsSchema = v.partial(v.strictObject({
       attempt(() => new Admission(options, systemClock, systemRandom), addIssue);
     }),
   ),
+  limits: v.partial(v.strictObject({ user: subjectLimitsSchema, address: subjectLimitsSchema })),
   namespaces: v.record(namespaceName, namespaceSchema),
   auth: authSchema,
   hooks: v.partial(v.strictObject({

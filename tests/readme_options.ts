@@ -17,6 +17,7 @@ const INTERFACES = [
   ["origins.", "src/policy/origin.ts", "OriginOptions"],
   ["proxies.", "src/proxy/options.ts", "ProxyOptions"],
   ["admission.", "src/policy/admission.ts", "AdmissionOptions"],
+  ["limits.*.", "src/policy/subject_limits.ts", "SubjectLimits"],
   ["webtransport.", "src/webtransport/options.ts", "WebTransportOptions"],
   ["webtransport.", "src/http3/options.ts", "Http3Options"],
 ] as const;

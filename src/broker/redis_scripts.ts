@@ -297,6 +297,48 @@ if moved(ARGV[1]) then return 0 end
 return redis.call('DEL', KEYS[1])
 `;
 
+/*
+ * A number that nodes have together: a hash of how many each has, and until when that holds.
+ */
+// KEYS counts. ARGV [1] node, [2] how many it has, [3] how many more it wants, [4] how many all may
+// have, [5] for how long it holds. Returns how many more it has now.
+const CLAIM = `
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local counts, others = redis.call('HGETALL', KEYS[1]), 0
+for at = 1, #counts, 2 do
+  if counts[at] ~= ARGV[1] then
+    local count, ends = string.match(counts[at + 1], '(%d+) (%d+)')
+    if tonumber(ends) <= now then redis.call('HDEL', KEYS[1], counts[at])
+    else others = others + tonumber(count) end
+  end
+end
+local has, ttl = tonumber(ARGV[2]), tonumber(ARGV[5])
+local more = math.max(0, math.min(tonumber(ARGV[3]), tonumber(ARGV[4]) - others - has))
+if has + more == 0 then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+else
+  redis.call('HSET', KEYS[1], ARGV[1], string.format('%d %.0f', has + more, now + ttl))
+  redis.call('PEXPIRE', KEYS[1], ttl)
+end
+return more
+`;
+
+/*
+ * A rate that nodes have together: what was taken in the second that began with the first of it.
+ */
+// KEYS taken. ARGV [1] how many points, [2] the window, in seconds; what else rate-limiter-flexible
+// says is not needed. Returns what was taken in the window, and how long it still lasts.
+const TAKE = `
+local taken = redis.call('INCRBY', KEYS[1], ARGV[1])
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 then
+  left = ARGV[2] * 1000
+  redis.call('PEXPIRE', KEYS[1], left)
+end
+return { taken, left }
+`;
+
 /** The scripts, as ioredis takes them: it sends the text once, and its hash from then on. */
 export const REDIS_SCRIPTS = {
   slipPublish: { lua: PUBLISH_ANYWAY, numberOfKeys: 4 },
@@ -313,6 +355,8 @@ export const REDIS_SCRIPTS = {
   slipSessionTake: { lua: SESSION_TAKE, numberOfKeys: 1 },
   slipSessionRenew: { lua: SESSION_RENEW, numberOfKeys: 1 },
   slipSessionRemove: { lua: SESSION_REMOVE, numberOfKeys: 1 },
+  slipClaim: { lua: CLAIM, numberOfKeys: 1 },
+  slipTake: { lua: TAKE, numberOfKeys: 1 },
 } as const;
 
 type Arguments = (string | number | Buffer)[];
@@ -338,6 +382,8 @@ export interface RedisScripts {
   slipSessionTake(...args: Arguments): Promise<string | null>;
   slipSessionRenew(...args: Arguments): Promise<number>;
   slipSessionRemove(...args: Arguments): Promise<number>;
+  slipClaim(...args: Arguments): Promise<number>;
+  slipTake(...args: Arguments): Promise<[taken: number, leftMs: number]>;
   set(key: string, text: string, px: "PX", ttlMs: number, nx: "NX"): Promise<"OK" | null>;
   getdel(key: string): Promise<string | null>;
   get(key: string): Promise<string | null>;

@@ -1,5 +1,6 @@
 import process from "node:process";
 import type { RedisBroker } from "../broker/redis_broker.ts";
+import type { RedisLimitStore } from "../broker/redis_limit_store.ts";
 import type { RedisOnceStore } from "../broker/redis_once_store.ts";
 import type { RedisSessionStore } from "../broker/redis_session_store.ts";
 import type { RedisPresence } from "../broker/redis_presence.ts";
@@ -7,6 +8,7 @@ import type { RedisPresence } from "../broker/redis_presence.ts";
 /** What a node needs of Redis. */
 export interface RedisModules {
   readonly RedisBroker: typeof RedisBroker;
+  readonly RedisLimitStore: typeof RedisLimitStore;
   readonly RedisOnceStore: typeof RedisOnceStore;
   readonly RedisPresence: typeof RedisPresence;
   readonly RedisSessionStore: typeof RedisSessionStore;
@@ -38,14 +40,20 @@ async function load(): Promise<RedisModules> {
     },
   });
   try {
-    const [{ RedisBroker }, { RedisOnceStore }, { RedisPresence }, { RedisSessionStore }] =
-      await Promise.all([
-        import("../broker/redis_broker.ts"),
-        import("../broker/redis_once_store.ts"),
-        import("../broker/redis_presence.ts"),
-        import("../broker/redis_session_store.ts"),
-      ]);
-    return { RedisBroker, RedisOnceStore, RedisPresence, RedisSessionStore };
+    const [
+      { RedisBroker },
+      { RedisLimitStore },
+      { RedisOnceStore },
+      { RedisPresence },
+      { RedisSessionStore },
+    ] = await Promise.all([
+      import("../broker/redis_broker.ts"),
+      import("../broker/redis_limit_store.ts"),
+      import("../broker/redis_once_store.ts"),
+      import("../broker/redis_presence.ts"),
+      import("../broker/redis_session_store.ts"),
+    ]);
+    return { RedisBroker, RedisLimitStore, RedisOnceStore, RedisPresence, RedisSessionStore };
   } finally {
     process.env = env;
   }

@@ -4,6 +4,7 @@ import { MemoryStore } from "../broker/memory_store.ts";
 import { Authenticator } from "../auth/authenticator.ts";
 import { TokenVerifier } from "../auth/verifier.ts";
 import type { Broker } from "../broker/broker.ts";
+import type { LimitStore } from "../broker/limit_store.ts";
 import { MemoryOnceStore, type OnceStore } from "../broker/once_store.ts";
 import type { Presence } from "../broker/presence.ts";
 import type { RedisState } from "../broker/redis_broker.ts";
@@ -19,6 +20,7 @@ import { Disconnects } from "./disconnects.ts";
 import { loadRedis } from "./load_redis.ts";
 import { NodeMail } from "./node_mail.ts";
 import type { SessionStore } from "../broker/session_store.ts";
+import { Limits } from "../session/limits.ts";
 import { type Handover, NODE_NAME_LENGTH } from "../session/nodes.ts";
 import type { ResolvedWebhookOptions } from "../webhooks/options.ts";
 import { composeHooks } from "../webhooks/compose.ts";
@@ -54,7 +56,9 @@ export async function startNode(
   const { clock, random, now } = options;
   const verifier = options.auth &&
     await TokenVerifier.open({ ...options.auth, clock, now, onError });
-  const { broker, presence, tickets, store, redis } = await openBroker(options, onError);
+  const name = nodeName();
+  const parts = await openBroker(options, name, onError);
+  const { broker, presence, tickets, store, redis } = parts;
   const namespaces = new Namespaces(options.namespaces);
   const hub = new Hub({ broker, presence, namespaces, clock, random, onError });
   await hub.start();
@@ -68,6 +72,7 @@ export async function startNode(
   });
   const webhooks = options.webhooks && openWebhooks(options.webhooks, options);
   const wheel = new TimerWheel(clock);
+  const limits = new Limits({ limits: options.limits, store: parts.limits, clock, onError });
   const sessions = new SessionRegistry({
     hub,
     cork: new Cork({ clock }),
@@ -80,6 +85,7 @@ export async function startNode(
     rpc: options.rpc,
     reconnectSpreadMs: options.reconnectSpreadMs,
     returnsPerSecond: ratePerSecond,
+    limits,
     // The door judges the rate of transports; here sessions are counted, which outlive them.
     admission: new Admission(
       { ...options.admission, ratePerSecond: Infinity, ratePerSecondPerAddress: Infinity },
@@ -91,7 +97,7 @@ export async function startNode(
     ...(options.onSlow && { onSlow: options.onSlow }),
   });
 
-  const mail = store && await NodeMail.open({ hub, name: nodeName(), clock, onError });
+  const mail = store && await NodeMail.open({ hub, name, clock, onError });
   if (mail !== undefined) {
     sessions.directory = connectNodes(mail, store!, sessions, options, onError);
   }
@@ -106,6 +112,7 @@ export async function startNode(
     mail,
     redis,
     async close() {
+      limits.close();
       await sessions.directory?.close();
       mail?.close();
       await presence.close();
@@ -131,6 +138,7 @@ function openWebhooks(
 
 async function openBroker(
   { redis, clock, random, now, auth }: ResolvedOptions,
+  node: string,
   onError: (error: unknown) => void,
 ): Promise<{
   broker: Broker;
@@ -138,21 +146,26 @@ async function openBroker(
   tickets: OnceStore;
   /** Where other nodes find sessions; `undefined` where there are none. */
   store: SessionStore | undefined;
+  /** Where nodes count together; `undefined` where this one is alone. */
+  limits: LimitStore | undefined;
   redis: () => RedisState | undefined;
 }> {
   if (redis === undefined) {
     const broker = new MemoryBroker(new MemoryStore({ clock, random, now }));
     const tickets = new MemoryOnceStore(clock, auth?.maxTickets ?? 10_000);
     const presence = new MemoryPresence();
-    return { broker, presence, tickets, store: undefined, redis: () => undefined };
+    const redis = () => undefined;
+    return { broker, presence, tickets, store: undefined, limits: undefined, redis };
   }
-  const { RedisBroker, RedisOnceStore, RedisPresence, RedisSessionStore } = await loadRedis();
+  const { RedisBroker, RedisLimitStore, RedisOnceStore, RedisPresence, RedisSessionStore } =
+    await loadRedis();
   const broker = new RedisBroker({ redis, clock, random, onError });
   const ttlMs = redis.presenceTtlMs ?? 60_000;
   const presence = new RedisPresence({ broker, clock, random, ttlMs });
   const tickets = new RedisOnceStore(broker);
   const store = new RedisSessionStore(broker);
-  return { broker, presence, tickets, store, redis: () => broker.state() };
+  const limits = new RedisLimitStore({ broker, node, ttlMs });
+  return { broker, presence, tickets, store, limits, redis: () => broker.state() };
 }
 
 /** Lets sessions go on at other nodes, and theirs here. */

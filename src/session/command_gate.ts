@@ -4,6 +4,7 @@ import { CloseCode } from "../protocol/close_code.ts";
 import { ErrorCode } from "../protocol/error_code.ts";
 import type { Publish } from "../protocol/message.ts";
 import type { SessionOptions } from "../options.ts";
+import type { Account } from "./account.ts";
 import { HeldValues, type HeldValuesOwner } from "./held_values.ts";
 import type { LimitName } from "./limit_name.ts";
 import type { SessionRates } from "./session_rates.ts";
@@ -18,6 +19,8 @@ export interface CommandGateOwner {
   commandRefused(): void;
   /** Counts that a limit stood against something. */
   limited(limit: LimitName): void;
+  /** What a limit says. */
+  ruleOf(limit: LimitName): string;
 }
 
 /** Who is told of what a gate refuses, and does what it lets through late. */
@@ -28,6 +31,8 @@ export interface CommandSender {
   closeTransport(code: number, reason: string): void;
   /** Publishes a value of a `latest` key, unacknowledged. */
   publishValue(value: Publish): void;
+  /** What its user and its address have left. */
+  readonly account: Account;
 }
 
 /**
@@ -123,7 +128,7 @@ export class CommandGate implements HeldValuesOwner {
   #admit(id: number, obstacle: LimitName | undefined): boolean {
     if (obstacle === undefined) return true;
     this.#count();
-    this.#sender.fail(id, ErrorCode.TOO_MANY, `${this.#ruleOf(obstacle)}: too many came`);
+    this.#sender.fail(id, ErrorCode.TOO_MANY, `${this.#owner.ruleOf(obstacle)}: too many came`);
     this.#chargeRefusal(obstacle);
     return false;
   }
@@ -139,11 +144,16 @@ export class CommandGate implements HeldValuesOwner {
     if (commandsFullAtMs === EMPTY) return "session.maxCommandsPerSecond";
     this.#commandsFullAtMs = commandsFullAtMs;
     if (this.#pending >= options.maxPendingCommands) return "session.maxPendingCommands";
+    const { account } = this.#sender;
+    if (bytes > 0) {
+      const obstacle = account.takeBytes(bytes, nowMs);
+      if (obstacle !== undefined) return obstacle;
+    }
     if (!publishes) return undefined;
     const publishesFullAtMs = rates.publishes.take(this.#publishesFullAtMs, 1, nowMs);
     if (publishesFullAtMs === EMPTY) return "session.maxPublishesPerSecond";
     this.#publishesFullAtMs = publishesFullAtMs;
-    return undefined;
+    return account.takePublish(nowMs);
   }
 
   #count(): void {
@@ -157,22 +167,8 @@ export class CommandGate implements HeldValuesOwner {
     const fullAtMs = this.#owner.rates.refusals.take(this.#refusalsFullAtMs);
     if (fullAtMs !== EMPTY) this.#refusalsFullAtMs = fullAtMs;
     else {
-      const reason = `${this.#ruleOf(obstacle)}: too many came all the same`;
+      const reason = `${this.#owner.ruleOf(obstacle)}: too many came all the same`;
       this.#sender.closeTransport(CloseCode.FLOODING, reason);
-    }
-  }
-
-  #ruleOf(limit: LimitName): string {
-    const { options } = this.#owner;
-    switch (limit) {
-      case "session.maxBytesPerSecond":
-        return `Bytes may come ${options.maxBytesPerSecond} a second (${limit})`;
-      case "session.maxPublishesPerSecond":
-        return `Publishes may come ${options.maxPublishesPerSecond} a second (${limit})`;
-      case "session.maxPendingCommands":
-        return `Commands may wait for an answer ${options.maxPendingCommands} at once (${limit})`;
-      default:
-        return `Commands may come ${options.maxCommandsPerSecond} a second (${limit})`;
     }
   }
 }

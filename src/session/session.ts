@@ -17,6 +17,7 @@ import type {
   ServerMessage,
 } from "../protocol/message.ts";
 import type { Peer, TransportKind } from "../transport/transport.ts";
+import type { Account } from "./account.ts";
 import type { Attachment } from "./attachment.ts";
 import type { Claims, Identity } from "./access.ts";
 import { CommandGate, type CommandGateOwner, type CommandSender } from "./command_gate.ts";
@@ -59,6 +60,7 @@ export class Session extends TimerEntry
   readonly info: Payload | undefined;
   /** Its place on the node, which its owner gives back. */
   readonly place: Admitted;
+  readonly account: Account;
   readonly rights: Rights;
   readonly #owner: SessionOwner;
   /** Proves that a client may continue this session; a new one with each transport. */
@@ -84,6 +86,7 @@ export class Session extends TimerEntry
   constructor(
     owner: SessionOwner,
     place: Admitted,
+    account: Account,
     info: Payload | undefined,
     identity: Identity,
     id: string = createSecret(owner.directory?.node),
@@ -92,6 +95,7 @@ export class Session extends TimerEntry
     this.id = id;
     this.#owner = owner;
     this.place = place;
+    this.account = account;
     this.info = info;
     this.rights = new Rights(owner, this, identity);
     this.#subscriptions = new SessionSubscriptions(owner, this);
@@ -298,8 +302,9 @@ export class Session extends TimerEntry
     this.#owner.directory?.changed(this);
   }
 
-  limited(limit: LimitName): void {
+  refusalOf(limit: LimitName, what: string | number): CommandError {
     this.#owner.limited(limit);
+    return new CommandError(ErrorCode.TOO_MANY, `${this.#owner.ruleOf(limit)}: ${what}`);
   }
 
   tooSlow(channel: string): void {
@@ -505,11 +510,7 @@ export class Session extends TimerEntry
     const channels = this.#publishedChannels ??= new PublishedChannels(maxChannels);
     if (channels.admit(channel, last, rates.clock.now())) return;
     this.#publishedTo = last;
-    this.#owner.limited("session.maxChannels");
-    throw new CommandError(
-      ErrorCode.TOO_MANY,
-      `A session publishes to at most ${maxChannels} channels in a minute (session.maxChannels): "${channel}"`,
-    );
+    throw this.refusalOf("session.maxChannels", `"${channel}"`);
   }
 
   async #presence({ id, channel }: PresenceQuery): Promise<ServerMessage> {

@@ -1,7 +1,7 @@
 import type { Cork } from "../hub/cork.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { SessionOptions } from "../options.ts";
-import type { Admission, Refused } from "../policy/admission.ts";
+import type { Admission, Admitted, Refused } from "../policy/admission.ts";
 import type { Heartbeat } from "../policy/heartbeat.ts";
 import { spreadWindowMs } from "../policy/jitter.ts";
 import type { Random } from "../policy/random.ts";
@@ -12,11 +12,13 @@ import type { Connect, Payload, Resume } from "../protocol/message.ts";
 import { overloadedReason } from "../protocol/retry_after.ts";
 import type { Transport } from "../transport/transport.ts";
 import { type Access, type Identity, IdentityError, issuedMs } from "./access.ts";
+import type { Account } from "./account.ts";
 import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
 import { within } from "./deadline.ts";
 import type { Hooks } from "./hooks.ts";
 import { LateLeave } from "./late_leave.ts";
-import { type LimitCounts, type LimitName, noLimitCounts } from "./limit_name.ts";
+import { type LimitCounts, type LimitName, noLimitCounts, ruleOf } from "./limit_name.ts";
+import type { Limits } from "./limits.ts";
 import type { Handover } from "./nodes.ts";
 import { Session, type SessionOwner } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
@@ -28,6 +30,8 @@ import type { SlowSession } from "./slow_session.ts";
 export interface SessionRegistryOptions extends SessionContext {
   /** Decides whether the node takes one more session. */
   readonly admission: Admission;
+  /** What users and addresses may use together. */
+  readonly limits: Limits;
   /** How many clients a second come back to a node after a loss. */
   readonly returnsPerSecond: number;
   /** Spreads a drain. */
@@ -56,6 +60,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   readonly #returnsPerSecond: number;
   readonly #onSlow: ((slow: SlowSession) => void) | undefined;
   readonly #admission: Admission;
+  readonly #limits: Limits;
   readonly #random: Random;
   /** Every transport, with a session or without one yet. */
   readonly #attachments = new Set<Attachment>();
@@ -83,6 +88,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.rates = createSessionRates(options.options, options.wheel.clock);
     this.#onSlow = options.onSlow;
     this.#admission = options.admission;
+    this.#limits = options.limits;
     this.#random = options.random;
   }
 
@@ -183,11 +189,12 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
       );
     }
     const visitor = this.#identify(attachment, connect);
-    if (!(visitor instanceof Promise) && !this.#isElsewhere(connect.resume)) {
-      return this.#enter(attachment, connect, visitor);
-    }
+    const entering = visitor instanceof Promise || this.#isElsewhere(connect.resume)
+      ? this.#admit(attachment, connect, visitor)
+      : this.#enter(attachment, connect, visitor);
+    if (entering === undefined) return;
     attachment.hold();
-    this.#admit(attachment, connect, visitor).catch((error) => this.#refuse(attachment, error));
+    entering.catch((error) => this.#refuse(attachment, error));
   }
 
   /** All sessions of the node, by their name. */
@@ -238,6 +245,7 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     this.#detached.delete(session);
     this.#sessions.delete(session.id);
     session.place.release();
+    session.account.end();
   }
 
   /** Called by a session that has gone on at another node. */
@@ -272,6 +280,10 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
   /** Called where a limit has stood against something. */
   limited(limit: LimitName): void {
     this.#limited[limit]++;
+  }
+
+  ruleOf(limit: LimitName): string {
+    return ruleOf(limit, this.options, this.#limits.limits);
   }
 
   /** Who the client is; at once where no token is shown and no app asked. */
@@ -324,10 +336,10 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     const { directory } = this;
     const { resume } = connect;
     if (attachment.ended || directory === undefined || !this.#isElsewhere(resume)) {
-      return this.#enter(attachment, connect, visitor);
+      return await this.#enter(attachment, connect, visitor);
     }
     const arriving = await this.#take(directory, resume!);
-    this.#enter(attachment, connect, visitor, arriving);
+    await this.#enter(attachment, connect, visitor, arriving);
     // No place, another user, a client that has gone meanwhile: it waits for the next try.
     if (arriving !== undefined && !this.#sessions.has(resume!.session)) {
       directory.park(resume!.session, arriving.record);
@@ -351,23 +363,52 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
       this.#find(resume) === undefined;
   }
 
+  /** There is a promise only where other nodes have to be asked. */
   #enter(
     attachment: Attachment,
     connect: Connect,
-    { identity, info }: Visitor,
+    visitor: Visitor,
     arriving?: ArrivingSession,
-  ): void {
+  ): void | Promise<void> {
     if (attachment.ended) return;
     if (this.#drained !== undefined) return attachment.close(CloseCode.SHUTDOWN, GOING_AWAY);
+    const { user } = visitor.identity;
     const found = this.#find(connect.resume);
     const known = found ?? arriving?.record;
-    if (known !== undefined && known.user !== identity.user) {
+    if (known !== undefined && known.user !== user) {
       return attachment.close(CloseCode.UNAUTHORIZED, "The session is of another user");
     }
-    const id = found === undefined && arriving !== undefined ? connect.resume!.session : undefined;
-    const session = found ?? this.#create(attachment, known?.info ?? info, identity, id);
-    if (session === undefined) return;
-    if (id !== undefined) session.arrive(arriving!);
+    if (found !== undefined) return this.#attach(found, attachment, connect, visitor);
+    const { address: sentFrom, exempt } = attachment.transport.peer;
+    const address = exempt ? undefined : sentFrom;
+    const place = this.#admission.admit(address);
+    if (!place.admitted) {
+      const reason = overloadedReason(OVERLOADED[place.reason], place.retryAfterMs);
+      return attachment.close(CloseCode.OVERLOADED, reason);
+    }
+    const begin = (account: Account | LimitName) => {
+      const session = this.#create(
+        attachment,
+        visitor,
+        place,
+        account,
+        arriving && {
+          id: connect.resume!.session,
+          arriving,
+        },
+      );
+      if (session !== undefined) this.#attach(session, attachment, connect, visitor);
+    };
+    const account = this.#limits.open({ user, address }, arriving !== undefined);
+    return account instanceof Promise ? account.then(begin) : begin(account);
+  }
+
+  #attach(
+    session: Session,
+    attachment: Attachment,
+    connect: Connect,
+    { identity }: Visitor,
+  ): void {
     this.#detached.delete(session);
     session.attach(attachment, connect, identity);
     attachment.release();
@@ -394,24 +435,33 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     return session?.accepts(resume.ticket) ? session : undefined;
   }
 
-  /** A new session, or `undefined` and the transport closed if the node takes no more. */
+  /** A new session, or `undefined` and the transport closed if a limit stands against it. */
   #create(
     attachment: Attachment,
-    info: Payload | undefined,
-    identity: Identity,
-    id?: string,
+    { identity, info }: Visitor,
+    place: Admitted,
+    account: Account | LimitName,
+    from: { readonly id: string; readonly arriving: ArrivingSession } | undefined,
   ): Session | undefined {
-    const { address, exempt } = attachment.transport.peer;
-    const place = this.#admission.admit(exempt ? undefined : address);
-    if (!place.admitted) {
-      attachment.close(
-        CloseCode.OVERLOADED,
-        overloadedReason(OVERLOADED[place.reason], place.retryAfterMs),
-      );
+    if (typeof account === "string") {
+      place.release();
+      this.limited(account);
+      const retryAfterMs = LIMITED_RETRY_MS * (1 + this.#random() / 2);
+      const reason = overloadedReason(this.ruleOf(account), retryAfterMs);
+      attachment.close(CloseCode.OVERLOADED, reason);
       return undefined;
     }
-    const session = new Session(this, place, info, identity, id);
+    if (attachment.ended || this.#drained !== undefined) {
+      place.release();
+      account.end();
+      attachment.close(CloseCode.SHUTDOWN, GOING_AWAY);
+      return undefined;
+    }
+    const { id, arriving } = from ?? {};
+    const known = arriving?.record.info ?? info;
+    const session = new Session(this, place, account, known, identity, id);
     this.#sessions.set(session.id, session);
+    if (arriving !== undefined) session.arrive(arriving);
     return session;
   }
 
@@ -419,6 +469,9 @@ export class SessionRegistry implements AttachmentOwner, SessionOwner {
     if (this.#attachments.size === 0) this.#drained?.resolve();
   }
 }
+
+/** When a place falls free is unknown: long enough not to be a load, short enough to wait for. */
+const LIMITED_RETRY_MS = 5000;
 
 /** A client that is let in. */
 interface Visitor {

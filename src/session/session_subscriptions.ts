@@ -9,6 +9,7 @@ import type {
   Track,
   Unsubscribe,
 } from "../protocol/message.ts";
+import type { Account } from "./account.ts";
 import type { Attachment } from "./attachment.ts";
 import type { LimitName } from "./limit_name.ts";
 import { LatestSubscription } from "./latest_subscription.ts";
@@ -27,8 +28,10 @@ export interface SubscribingSession extends SubscriptionOwner {
   readonly rights: Rights;
   /** What it is subscribed to, or which keys, has changed. */
   subscriptionsChanged(): void;
-  /** Counts that a limit stood against something. */
-  limited(limit: LimitName): void;
+  /** What its user and its address have left. */
+  readonly account: Account;
+  /** Counts that a limit stood against `what`, and says so. */
+  refusalOf(limit: LimitName, what: string | number): CommandError;
 }
 
 /** The subscriptions of one session, by channel, on a transport or waiting for one. */
@@ -64,17 +67,13 @@ export class SessionSubscriptions {
     }
     const subscriptions = this.#byChannel ??= new Map();
     if (subscriptions.size >= options.maxSubscriptions) {
-      this.#session.limited("session.maxSubscriptions");
-      throw new CommandError(
-        ErrorCode.TOO_MANY,
-        `A session has at most ${options.maxSubscriptions} subscriptions (session.maxSubscriptions): ${
-          subscriptions.size + 1
-        }`,
-      );
+      throw this.#session.refusalOf("session.maxSubscriptions", subscriptions.size + 1);
     }
     const subscription = this.#create(channel, id, keys);
     subscriptions.set(channel, subscription);
     try {
+      const taken = this.#session.account.subscribe();
+      this.#count(subscription, taken instanceof Promise ? await taken : taken);
       const hearsPresence = this.#session.rights.subscribe(message);
       if (typeof hearsPresence === "boolean") subscription.hearsPresence = hearsPresence;
       else {
@@ -179,6 +178,8 @@ export class SessionSubscriptions {
         const subscription = this.#create(channel, commandId, keys);
         subscription.suspend(undefined);
         subscriptions.set(channel, subscription);
+        subscription.counted = true;
+        this.#session.account.keepSubscriptions(1);
       } catch {
         // The nodes are configured differently: the client is told when it asks.
       }
@@ -190,6 +191,7 @@ export class SessionSubscriptions {
   depart(): ChannelPosition[] {
     const subscriptions = [...this.#byChannel?.values() ?? []];
     this.#byChannel = undefined;
+    for (const subscription of subscriptions) this.#uncount(subscription);
     return subscriptions.map(({ channel, position }) => ({ channel, ...position }));
   }
 
@@ -217,7 +219,10 @@ export class SessionSubscriptions {
 
   /** Leaves every channel: the session has ended, and its transport with it. */
   end(): void {
-    for (const channel of this.#byChannel?.keys() ?? []) this.#leavePresence(channel);
+    for (const subscription of this.#byChannel?.values() ?? []) {
+      this.#uncount(subscription);
+      this.#leavePresence(subscription.channel);
+    }
     this.#byChannel = undefined;
   }
 
@@ -260,7 +265,24 @@ export class SessionSubscriptions {
     );
   }
 
+  /** @throws {CommandError} If a `limit` stands against it, or it was ended meanwhile. */
+  #count(subscription: Subscription, limit: LimitName | undefined): void {
+    const { account } = this.#session;
+    if (limit !== undefined) throw this.#session.refusalOf(limit, `"${subscription.channel}"`);
+    if (this.#has(subscription)) subscription.counted = true;
+    else account.unsubscribe(1);
+    this.#require(subscription);
+  }
+
+  #uncount(subscription: Subscription): void {
+    if (!subscription.counted) return;
+    subscription.counted = false;
+    this.#session.account.unsubscribe(1);
+  }
+
   #forget(channel: string): void {
+    const subscription = this.get(channel);
+    if (subscription !== undefined) this.#uncount(subscription);
     this.#byChannel?.delete(channel);
     this.#session.rights.forget(channel);
   }

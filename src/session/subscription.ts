@@ -35,6 +35,8 @@ export abstract class Subscription implements Subscriber {
   readonly commandId: number;
   /** The `id` of the next `subscribed`; 0 once the command is answered. */
   answerId: number;
+  /** Whether it counts among those of its user and its address. */
+  counted = false;
   /** Whether it is told of joins and leaves. */
   hearsPresence = false;
   protected readonly owner: SubscriptionOwner;

@@ -17,6 +17,8 @@ import { TimerWheel } from "../../src/policy/timer_wheel.ts";
 import type { EncodedMessage } from "../../src/protocol/encoded_message.ts";
 import { NO_ACCESS } from "../../src/session/access.ts";
 import { OPEN } from "../../src/session/permission.ts";
+import { SUBJECT_LIMITS_DEFAULTS } from "../../src/policy/subject_limits.ts";
+import { Limits } from "../../src/session/limits.ts";
 import { SessionRegistry } from "../../src/session/session_registry.ts";
 import type { Lane, Transport } from "../../src/transport/transport.ts";
 
@@ -77,6 +79,7 @@ const sessions = new SessionRegistry({
   reconnectSpreadMs: 0,
   returnsPerSecond: Infinity,
   onError,
+  limits: new Limits({ limits: SUBJECT_LIMITS_DEFAULTS, store: undefined, clock, onError }),
   admission: new Admission(
     { ratePerSecond: Infinity, maxSessionsPerAddress: Infinity, ratePerSecondPerAddress: Infinity },
     clock,

@@ -1,6 +1,7 @@
 import type { Broker } from "../../src/broker/broker.ts";
 import { MemoryBroker } from "../../src/broker/memory_broker.ts";
 import { MemoryPresence, type MemoryPresenceStore } from "../../src/broker/memory_presence.ts";
+import type { LimitStore } from "../../src/broker/limit_store.ts";
 import { MemoryStore } from "../../src/broker/memory_store.ts";
 import { Cork } from "../../src/hub/cork.ts";
 import { Hub } from "../../src/hub/hub.ts";
@@ -13,8 +14,14 @@ import {
 } from "../../src/options.ts";
 import { type Access, NO_ACCESS } from "../../src/session/access.ts";
 import type { Hooks } from "../../src/session/hooks.ts";
+import { Limits } from "../../src/session/limits.ts";
 import { OPEN } from "../../src/session/permission.ts";
 import { Admission, type AdmissionOptions } from "../../src/policy/admission.ts";
+import {
+  type Subject,
+  SUBJECT_LIMITS_DEFAULTS,
+  type SubjectLimits,
+} from "../../src/policy/subject_limits.ts";
 import { Heartbeat } from "../../src/policy/heartbeat.ts";
 import { seededRandom } from "../../src/policy/random.ts";
 import { TimerWheel } from "../../src/policy/timer_wheel.ts";
@@ -28,6 +35,8 @@ export interface NodeOptions {
   readonly namespaces?: Record<string, Partial<NamespaceOptions>>;
   readonly session?: Partial<SessionOptions>;
   readonly admission?: AdmissionOptions;
+  readonly limits?: Partial<Record<Subject, Partial<SubjectLimits>>>;
+  readonly limitStore?: LimitStore;
   readonly reconnectSpreadMs?: number;
   readonly access?: Access;
   readonly hooks?: Hooks;
@@ -46,6 +55,7 @@ export class TestNode {
   readonly store: MemoryStore;
   readonly hub: Hub;
   readonly sessions: SessionRegistry;
+  readonly limits: Limits;
   readonly errors: unknown[] = [];
   #scheduled: (() => void)[] = [];
 
@@ -64,6 +74,15 @@ export class TestNode {
       onError,
     });
     const wheel = new TimerWheel(clock);
+    this.limits = new Limits({
+      limits: {
+        user: { ...SUBJECT_LIMITS_DEFAULTS.user, ...options.limits?.user },
+        address: { ...SUBJECT_LIMITS_DEFAULTS.address, ...options.limits?.address },
+      },
+      store: options.limitStore,
+      clock,
+      onError,
+    });
     this.sessions = new SessionRegistry({
       hub: this.hub,
       cork: new Cork({ clock, schedule: (callback) => this.#scheduled.push(callback) }),
@@ -78,6 +97,7 @@ export class TestNode {
       returnsPerSecond: 500,
       onError,
       ...(options.onSlow && { onSlow: options.onSlow }),
+      limits: this.limits,
       admission: new Admission(options.admission ?? {}, clock, random),
       random,
     });
@@ -116,6 +136,7 @@ export class TestNode {
 
   async close(): Promise<void> {
     this.sessions.close();
+    this.limits.close();
     const { channels } = this.hub;
     await this.hub.close();
     if (channels > 0) throw new Error(`Channels are left on the node: ${channels}`);
