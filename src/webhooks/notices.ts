@@ -89,9 +89,11 @@ export class Notices {
     const backoff = new Backoff({ jitter: "equal", baseMs: 1000, capMs: 30_000 }, random);
     const hurry = this.#hurry.signal;
     for (let left = options.noticeAttempts; left > 0 && !this.#end.signal.aborted;) {
+      // The end may come while it is on its way: there is one more try after that too.
+      const last = hurry.aborted;
       const taken = await this.#try(notice);
       if (taken) return true;
-      if (hurry.aborted) return false;
+      if (last) return false;
       if (taken === undefined) {
         await pause(clock, Math.max(breaker.retryInMs, PROBE_MS) * (1 + random() / 4), hurry);
       } else if (--left > 0) {
