@@ -2,6 +2,12 @@ import assert from "node:assert/strict";
 import { NAMESPACE_DEFAULTS, SESSION_DEFAULTS } from "../src/options.ts";
 import { resolveOptions } from "../src/resolve_options.ts";
 
+const WEBHOOKS = {
+  url: "https://hooks.example.com/",
+  secrets: ["a-secret-of-at-least-32-characters"],
+  events: ["connect"],
+} as const;
+
 const CERTIFICATE = { certFile: "chain.pem", keyFile: "key.pem" };
 
 Deno.test("resolveOptions() needs to be told nothing", () => {
@@ -54,6 +60,27 @@ for (
     [{ tls: { cert: "-----BEGIN", key: "secret" } }, [
       "tls.key: expected a text in PEM (-----BEGIN …), got another text",
     ]],
+    [{ webhooks: { url: "http://hooks.example.com/", secrets: ["short"], events: ["conect"] } }, [
+      "webhooks.secrets.0: expected keys of 32 characters or more, got another text",
+      "webhooks.events.0: expected one of connect, subscribe, publish, rpc, disconnect, " +
+      'got "conect"',
+    ]],
+    [{ webhooks: { ...WEBHOOKS, url: "http://hooks.example.com/" } }, [
+      "webhooks.url: a URL of https, or of http in a private network: anybody on the way could " +
+      "read what clients do (allowHttp lets it be)",
+    ]],
+    [{ webhooks: { ...WEBHOOKS, url: "https://user:pass@hooks.example.com/" } }, [
+      "webhooks.url: expected a URL without a name or password: requests are signed, got another text",
+    ]],
+    [{ webhooks: { ...WEBHOOKS, url: "ftp://10.0.0.5/" } }, [
+      "webhooks.url: expected a URL of https or http, got another text",
+    ]],
+    [{ webhooks: { ...WEBHOOKS, timeoutMs: 5000 } }, [
+      "webhooks.timeoutMs: less than session.hookTimeoutMs, which would end it first",
+    ]],
+    [{ webhooks: WEBHOOKS, session: { hookTimeoutMs: 3000 } }, [
+      "webhooks.timeoutMs: less than session.hookTimeoutMs, which would end it first",
+    ]],
     [{ proxies: { trusted: ["10.0.0.0/33"], header: "x-real-ip" } }, [
       'proxies.trusted: A trusted address must be like "10.0.0.5", "10.0.0.0/8" or ' +
       '"2001:db8::/32": "10.0.0.0/33"',
@@ -99,3 +126,33 @@ for (
     });
   });
 }
+
+Deno.test("resolveOptions() lets webhooks go in the clear within a private network, or where told so", () => {
+  const urls = [
+    "http://localhost:3000/hooks",
+    "http://backend/hooks",
+    "http://127.0.0.1/",
+    "http://10.1.2.3/",
+    "http://172.31.0.1/",
+    "http://192.168.0.1/",
+    "http://[::1]/",
+    "http://[fd00::1]/",
+    "http://backend.internal/",
+  ];
+  for (const url of urls) {
+    assert.equal(resolveOptions({ webhooks: { ...WEBHOOKS, url } }).webhooks?.url, url);
+  }
+  for (const url of ["http://172.32.0.1/", "http://11.0.0.1/", "http://[2001:db8::1]/"]) {
+    assert.throws(() => resolveOptions({ webhooks: { ...WEBHOOKS, url } }), /private network/, url);
+    resolveOptions({ webhooks: { ...WEBHOOKS, url, allowHttp: true } });
+  }
+});
+
+Deno.test("resolveOptions() lets a webhook take any time where hooks may", () => {
+  const { webhooks } = resolveOptions({
+    webhooks: { ...WEBHOOKS, timeoutMs: 60_000 },
+    session: { hookTimeoutMs: 0 },
+  });
+  assert.equal(webhooks?.timeoutMs, 60_000);
+  assert.equal(webhooks?.onFailure, "refuse");
+});
