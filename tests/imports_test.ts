@@ -101,6 +101,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@valibot/to-json-schema": ["api"],
   "hono": ["api", "server"],
   "ioredis": ["broker"],
+  "rate-limiter-flexible": ["broker"],
   "jose": ["auth"],
   "prom-client": ["server"],
   "reflect-metadata": ["tls"],
