@@ -5,7 +5,7 @@ import type { ServerInfo } from "../protocol/server_info.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { CommandError } from "../protocol/error_code.ts";
 import type { ClientAddresses, Sender } from "../proxy/client_address.ts";
-import type { PeerInfo } from "../transport/peer_transport.ts";
+import type { PeerInfo, TcpEnd } from "../transport/peer_transport.ts";
 import { bearerOf, type SseHandler } from "../transport/sse_handler.ts";
 import type { TransportAcceptor } from "../transport/transport.ts";
 import type { WebSocketHandler } from "../transport/websocket.ts";
@@ -21,7 +21,7 @@ import type { Listening } from "./tcp_listener.ts";
 /** How a request came in. */
 export interface Via {
   /** The peer, which may be a proxy. */
-  readonly remoteAddr: { readonly hostname: string };
+  readonly remoteAddr: { readonly hostname: string; readonly port: number };
   /** The TCP socket; absent for HTTP/3. */
   readonly listening?: Listening;
   /** Settles when the response has been sent, or cannot be; absent for HTTP/3. */
@@ -43,6 +43,10 @@ class Arrival implements PeerInfo {
   /** Asked for where it is needed alone: Deno makes the promise for who asks. */
   get completed(): Promise<void> | undefined {
     return this.#via.completed;
+  }
+
+  get remote(): TcpEnd | undefined {
+    return this.listening && this.#via.remoteAddr;
   }
 }
 

@@ -10,6 +10,7 @@ import type { ServerInfo } from "../protocol/server_info.ts";
 import { ClientAddresses } from "../proxy/client_address.ts";
 import { type ResolvedOptions, resolveOptions } from "../resolve_options.ts";
 import { type PostAnswer, SseHandler } from "../transport/sse_handler.ts";
+import { TRANSPORT_DEFAULTS } from "../transport/transport_options.ts";
 import { WebSocketHandler } from "../transport/websocket.ts";
 import { WebTransportHandler } from "../transport/webtransport.ts";
 import { developmentHostnames, isWildcard, openCertificates, urlHost } from "./certificates.ts";
@@ -22,6 +23,7 @@ import { RefusalLog } from "./refusal_log.ts";
 import { createRouter } from "./router.ts";
 import { SecurityHeaders } from "./security_headers.ts";
 import { SlipstreamServer } from "./slipstream_server.ts";
+import { SocketWatch } from "./socket_watch.ts";
 import { WebTransportEntrance } from "./webtransport_entrance.ts";
 
 /**
@@ -74,7 +76,8 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
         log({
           level: "warn",
           message: "WebSocket and SSE over TLS hold a message back until the one before it was " +
-            `acknowledged, and sockets that nobody reads stay: ${reason}`,
+            "acknowledged, sockets that nobody reads stay, and a WebSocket may fill the memory with " +
+            `a message that does not end: ${reason}`,
         }),
     });
   } catch (error) {
@@ -123,11 +126,21 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     },
   );
   mail?.handle("post", ({ id, text }: { id: string; text: string }) => sse.receive(id, text));
+  const webSocket = new WebSocketHandler(transportOptions);
+  const refusals = new RefusalLog(log, clock);
+  const watch = new SocketWatch({
+    sockets: () => webSocket.sockets,
+    residentBytes: () => Deno.memoryUsage().rss,
+    limitBytes: 2 * TRANSPORT_DEFAULTS.maxBatchBytes,
+    clock,
+    onCut: (count) =>
+      refusals.warn(`${count} WebSockets were cut off: they brought bytes and no message`),
+  });
   const router = createRouter({
     addresses,
     gate,
     door,
-    webSocket: new WebSocketHandler(transportOptions),
+    webSocket,
     sse,
     authenticator: node.authenticator,
     keeps: (session, ticket) => node.sessions.keeps({ session, ticket }),
@@ -193,6 +206,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     drainWindowMs: () => node.sessions.returnWindowMs,
     clock,
     async stop() {
+      watch.stop();
       certificates.stop();
       await listeners.close(CloseCode.SHUTDOWN, "The node goes away");
       await node.close();

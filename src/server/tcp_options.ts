@@ -1,3 +1,13 @@
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_TCP,
+  loadLibc,
+  MAX_DESCRIPTORS,
+  SOCKADDR_BYTES,
+  type SocketFunctions,
+} from "./libc.ts";
+
 /**
  * Sets what Deno has no call for on the peers of a listening TCP socket.
  *
@@ -9,22 +19,14 @@
  *   cannot cut such a socket off, not even after it has closed it.
  *
  * On Linux a socket that is accepted inherits options from the one that listens. So one call at the
- * start is enough, which takes Deno's permission for foreign functions (`--allow-ffi`). What is
- * loaded then are three functions that read and set options of sockets; the permission itself may
- * be revoked at once.
+ * start is enough, for which `libc.ts` has the functions.
  *
  * @param userTimeoutMs In milliseconds; 0 leaves it to the system: never, while the peer lives.
  * @returns Why it is not done; `undefined` if it is.
  */
 export function setTcpOptions(port: number, userTimeoutMs: number): string | undefined {
-  if (Deno.build.os !== "linux") return `it takes Linux: ${Deno.build.os}`;
-  if (libc === undefined) {
-    if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
-      return "it takes --allow-ffi";
-    }
-    libc = load();
-  }
-  if (libc === undefined) return `no C library was found: ${LIBRARIES.join(", ")}`;
+  const libc = loadLibc();
+  if (typeof libc === "string") return libc;
   for (let fd = 0; fd < MAX_DESCRIPTORS; fd++) {
     if (portOf(libc, fd) !== port || option(libc, fd, SOL_SOCKET, SO_ACCEPTCONN) !== 1) continue;
     // The socket of an earlier certificate has the same port.
@@ -36,47 +38,19 @@ export function setTcpOptions(port: number, userTimeoutMs: number): string | und
   return `no socket listens on the port: ${port}`;
 }
 
-type SocketOptions = NonNullable<ReturnType<typeof load>>;
-
-let libc: SocketOptions | undefined;
-
-/** Of glibc, and of musl. */
-const LIBRARIES = ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`];
-
-/** A new descriptor has the lowest number that is free: this is past as many sessions as fit. */
-const MAX_DESCRIPTORS = 65_536;
-
 /** From <sys/socket.h> and <netinet/tcp.h>: the kernel's ABI wherever Deno runs. */
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOL_SOCKET = 1;
 const SO_ACCEPTCONN = 30;
-const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_USER_TIMEOUT = 18;
 
 /** What the functions write to; each call is done before the next. */
-const address = new Uint8Array(28);
+const address = new Uint8Array(SOCKADDR_BYTES);
 const value = new Int32Array(1);
 const length = new Uint32Array(1);
 
-function load() {
-  for (const library of LIBRARIES) {
-    try {
-      return Deno.dlopen(library, {
-        getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
-        getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
-        setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
-      }).symbols;
-    } catch {
-      // The next one, then.
-    }
-  }
-  return undefined;
-}
-
 /** The local port of a socket, of IPv4 or IPv6 alike; `undefined` for other descriptors. */
-function portOf({ getsockname }: SocketOptions, fd: number): number | undefined {
+function portOf({ getsockname }: SocketFunctions, fd: number): number | undefined {
   length[0] = address.length;
   if (getsockname(fd, address, length) !== 0) return undefined;
   const family = address[0]! | address[1]! << 8;
@@ -84,7 +58,7 @@ function portOf({ getsockname }: SocketOptions, fd: number): number | undefined 
 }
 
 function option(
-  { getsockopt }: SocketOptions,
+  { getsockopt }: SocketFunctions,
   fd: number,
   level: number,
   name: number,
@@ -93,7 +67,7 @@ function option(
   return getsockopt(fd, level, name, value, length) === 0 ? value[0] : undefined;
 }
 
-function setOption({ setsockopt }: SocketOptions, fd: number, name: number, to: number): number {
+function setOption({ setsockopt }: SocketFunctions, fd: number, name: number, to: number): number {
   value[0] = to;
   return setsockopt(fd, IPPROTO_TCP, name, value, value.byteLength);
 }

@@ -186,9 +186,17 @@ export function peerOf(request: Request, info: PeerInfo): Peer {
   };
 }
 
+/** One end of a TCP socket. */
+export interface TcpEnd {
+  readonly hostname: string;
+  readonly port: number;
+}
+
 /** What is known of a request's sender. */
 export interface PeerInfo {
   readonly sender: ClientAddress;
+  /** The other end of the TCP socket, which may be a proxy's; absent over HTTP/3. */
+  readonly remote?: TcpEnd | undefined;
   /** Settles when the response has been sent, or cannot be; absent over HTTP/3. */
   readonly completed?: Promise<void> | undefined;
 }

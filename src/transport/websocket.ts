@@ -11,6 +11,7 @@ import {
   peerOf,
   PeerTransport,
   refusal,
+  type TcpEnd,
   TRANSPORT_LOST,
 } from "./peer_transport.ts";
 import type { Lane, Peer, TransportAcceptor } from "./transport.ts";
@@ -23,14 +24,20 @@ import { TRANSPORT_DEFAULTS, type TransportOptions } from "./transport_options.t
  * Deno's socket buffers a whole message of up to 64 MiB before it can be refused, and it cannot be
  * cut off: after a close that the peer does not take, the socket and what was written to it stay
  * until the peer's TCP ends. The transport is over after `closeTimeoutMs`, and is told to linger.
+ * A message in fragments it buffers without any limit: whoever can end a socket watches
+ * {@linkcode WebSocketHandler.sockets}.
  */
 export class WebSocketHandler {
-  readonly #options: TransportOptions;
-  readonly #poll: DrainPoll;
+  readonly #shared: Shared;
 
   constructor(options: Partial<TransportOptions> = {}) {
-    this.#options = { ...TRANSPORT_DEFAULTS, ...options };
-    this.#poll = new DrainPoll(this.#options.clock);
+    const all = { ...TRANSPORT_DEFAULTS, ...options };
+    this.#shared = { options: all, poll: new DrainPoll(all.clock), sockets: new Set() };
+  }
+
+  /** Those whose TCP has not ended. */
+  get sockets(): Iterable<OpenWebSocket> {
+    return this.#shared.sockets;
   }
 
   /**
@@ -59,16 +66,34 @@ export class WebSocketHandler {
     } catch (error) {
       return refusal(400, error instanceof Error ? error.message : String(error));
     }
-    new WebSocketTransport(upgrade.socket, encoding, peer, this.#options, this.#poll, accept);
+    new WebSocketTransport(upgrade.socket, encoding, peer, info.remote, this.#shared, accept);
     return upgrade.response;
   }
 }
 
-class WebSocketTransport extends PeerTransport implements Congested, EventListenerObject {
+/** A WebSocket, as who watches its TCP socket sees it. */
+export interface OpenWebSocket {
+  readonly remote: TcpEnd | undefined;
+  /** Messages that have come, in count. */
+  readonly messages: number;
+}
+
+/** What the WebSockets of a handler have in common. */
+interface Shared {
+  readonly options: TransportOptions;
+  readonly poll: DrainPoll;
+  /** Bounded by the admission: a socket keeps its place as long as it is here. */
+  readonly sockets: Set<OpenWebSocket>;
+}
+
+class WebSocketTransport extends PeerTransport
+  implements Congested, EventListenerObject, OpenWebSocket {
   override readonly kind = "websocket";
   override readonly control: WebSocketLane;
+  readonly remote: TcpEnd | undefined;
+  messages = 0;
   readonly #socket: WebSocket;
-  readonly #poll: DrainPoll;
+  readonly #shared: Shared;
   #congested = false;
   /** Resolved when the socket of a transport that was given up has ended. */
   #gone: PromiseWithResolvers<void> | undefined;
@@ -77,13 +102,15 @@ class WebSocketTransport extends PeerTransport implements Congested, EventListen
     socket: WebSocket,
     encoding: Encoding,
     peer: Peer,
-    options: TransportOptions,
-    poll: DrainPoll,
+    remote: TcpEnd | undefined,
+    shared: Shared,
     accept: TransportAcceptor,
   ) {
-    super(encoding, peer, options);
+    super(encoding, peer, shared.options);
+    this.remote = remote;
     this.#socket = socket;
-    this.#poll = poll;
+    this.#shared = shared;
+    shared.sockets.add(this);
     this.control = new WebSocketLane(this, socket);
     socket.binaryType = "arraybuffer";
     // One object for all events: a closure each would cost every idle session.
@@ -103,7 +130,8 @@ class WebSocketTransport extends PeerTransport implements Congested, EventListen
         return;
       case "close": {
         const { wasClean, code, reason } = event as CloseEvent;
-        this.#poll.remove(this);
+        this.#shared.poll.remove(this);
+        this.#shared.sockets.delete(this);
         this.#gone?.resolve();
         return this.finish(wasClean ? closedByPeer(code, reason) : TRANSPORT_LOST);
       }
@@ -115,7 +143,7 @@ class WebSocketTransport extends PeerTransport implements Congested, EventListen
     this.#send(messages);
     if (!this.#congested && this.#socket.bufferedAmount >= this.options.highWaterBytes) {
       this.#congested = true;
-      this.#poll.add(this);
+      this.#shared.poll.add(this);
     }
   }
 
@@ -150,6 +178,7 @@ class WebSocketTransport extends PeerTransport implements Congested, EventListen
   }
 
   #message(data: string | ArrayBuffer): void {
+    this.messages++;
     if (!this.receiving) return;
     const { maxBatchBytes } = this.options;
     const size = typeof data === "string" ? data.length : data.byteLength;
