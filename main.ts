@@ -14,6 +14,8 @@ import {
   serve,
   type ServerOptions,
   type SlipstreamServer,
+  type WebhookEvent,
+  type WebhookOptions,
 } from "./src/mod.ts";
 import { systemClock } from "./src/policy/clock.ts";
 import { systemRandom } from "./src/policy/random.ts";
@@ -34,6 +36,9 @@ const HELP = `Usage: deno task start [options]
   --redis <url>            Redis to share with other nodes       SLIPSTREAM_REDIS
                            keys of the HTTP API                  SLIPSTREAM_API_KEYS (commas)
                            key of /metrics                       SLIPSTREAM_METRICS_KEY  this machine only
+                           backend to ask by webhooks            SLIPSTREAM_WEBHOOK_URL
+                           what they are signed with             SLIPSTREAM_WEBHOOK_SECRETS (commas)
+                           what it is asked about and told       SLIPSTREAM_WEBHOOK_EVENTS  connect,disconnect
   --open-to-all            serve the demo channels to everyone   SLIPSTREAM_OPEN_TO_ALL=1
   --no-demo                without /arena and /ticker            SLIPSTREAM_DEMO=off
   --fed                    let clients feed /ticker              SLIPSTREAM_DEMO=fed
@@ -127,6 +132,7 @@ function readOptions(args: string[]): Settings | "help" {
   // Not on the command line, which every user of the machine can read.
   const apiKeys = env("API_KEYS")?.split(",");
   const metricsKey = env("METRICS_KEY");
+  const webhooks = readWebhooks();
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new TypeError(
       `--cert and --key must come together: got ${certFile ?? "no --cert"}, ${
@@ -178,9 +184,27 @@ function readOptions(args: string[]): Settings | "help" {
     ...(redisUrl !== undefined && { redis: { url: redisUrl } }),
     ...(metricsKey !== undefined && { metrics: { key: metricsKey } }),
     ...(apiKeys !== undefined && { api: { keys: apiKeys } }),
+    ...(webhooks !== undefined && { webhooks }),
     ...(certFile !== undefined && keyFile !== undefined && { tls: { certFile, keyFile } }),
   };
   return { server, demo };
+}
+
+/** From the environment alone, as its secrets are. */
+function readWebhooks(): WebhookOptions | undefined {
+  const url = env("WEBHOOK_URL");
+  const secrets = env("WEBHOOK_SECRETS")?.split(",");
+  if ((url === undefined) !== (secrets === undefined)) {
+    throw new TypeError(
+      `SLIPSTREAM_WEBHOOK_URL and SLIPSTREAM_WEBHOOK_SECRETS must come together: got ${
+        url === undefined ? "no URL" : "no secrets"
+      }`,
+    );
+  }
+  if (url === undefined || secrets === undefined) return undefined;
+  // serve() says which there are.
+  const events = (env("WEBHOOK_EVENTS") ?? "connect,disconnect").split(",") as WebhookEvent[];
+  return { url, secrets, events };
 }
 
 function isLoopback(host: string): boolean {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { connect } from "../src/client/mod.ts";
 import { withTempFolder } from "./temp_folder.ts";
 import { RawWebSocket } from "./transport/raw_websocket.ts";
+import { Backend, SECRET } from "./webhooks/backend.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -177,3 +179,47 @@ async function readUntil(
     text += value;
   }
 }
+
+Deno.test("a backend that the environment names is asked, and told of the end after SIGTERM", async () => {
+  const backend = new Backend();
+  await withTempFolder(async (folder) => {
+    const child = start(folder, ["--port", "0", "--allow-missing-origin", "--no-demo"], {
+      SLIPSTREAM_DEVELOPMENT_PORT: "0",
+      SLIPSTREAM_WEBHOOK_URL: backend.url,
+      SLIPSTREAM_WEBHOOK_SECRETS: SECRET,
+    });
+    const stderr = new Response(child.stderr).text();
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let out = "";
+    let pages: string | undefined;
+    while (pages === undefined) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error(`The greeting was expected: ${out}${await stderr}`);
+      out += value;
+      pages = /^ {2}pages +(http:\/\/localhost:\d+)$/m.exec(out)?.[1];
+    }
+    const client = connect(pages, { transports: ["websocket"] });
+    await client.ready;
+    assert.deepEqual(backend.events, ["connect"]);
+    child.kill("SIGTERM");
+    const { code } = await child.status;
+    assert.equal(code, 0, await stderr);
+    await stderr;
+    assert.deepEqual(backend.events, ["connect", "disconnect"]);
+    client.close();
+    await reader.cancel();
+  });
+  await backend.close();
+});
+
+Deno.test("webhooks need a URL and secrets", async () => {
+  await withTempFolder(async (folder) => {
+    const child = start(folder, [], { SLIPSTREAM_WEBHOOK_SECRETS: SECRET });
+    const { code, stderr } = await child.output();
+    assert.equal(code, 2);
+    assert.match(
+      new TextDecoder().decode(stderr),
+      /^SLIPSTREAM_WEBHOOK_URL and SLIPSTREAM_WEBHOOK_SECRETS must come together: got no URL$/m,
+    );
+  });
+});
