@@ -460,6 +460,7 @@ const optionsSchema = v.partial(v.strictObject({
       v.picklist(["forwarded", "x-forwarded-for"], '"forwarded" or "x-forwarded-for"'),
     ),
     headerOverHttp3: v.optional(flag),
+    proxyProtocol: v.optional(flag),
   }),
   admission: v.pipe(
     v.partial(v.strictObject({

@@ -7,8 +7,11 @@ import { toPlainAddress, TrustedAddresses } from "./trusted_addresses.ts";
 export interface NearPeer {
   /** IP address, without a port. */
   readonly address: string;
-  /** The PROXY protocol named it. */
-  readonly named?: boolean;
+  /**
+   * Whether the balancer named it by the PROXY protocol; `undefined` where that is not spoken. One
+   * that names nobody passes on what the client writes: its headers mean nothing.
+   */
+  readonly named?: boolean | undefined;
 }
 
 /** Who sent a request. */
@@ -43,7 +46,6 @@ export class ClientAddresses {
 
   /** Who sent the request with these headers. */
   of(peer: NearPeer, headers: Headers, over: "tcp" | "http3"): Sender {
-    const { named = false } = peer;
     const near = toPlainAddress(peer.address) ?? peer.address;
     if (!this.#trusted.has(near)) {
       const local = isLoopback(near) && !saysProxied(headers);
@@ -52,18 +54,19 @@ export class ClientAddresses {
     let address: string | undefined;
     let scheme: Sender["scheme"];
     let hops = 0;
-    for (const hop of this.#hops(headers, over)) {
+    for (const hop of this.#hops(peer, headers, over)) {
       scheme = hop.scheme ?? scheme;
       address = hop.address ?? address;
       if (hop.address === undefined || !this.#trusted.has(hop.address)) break;
       if (++hops === MAX_HOPS) break;
     }
-    const exempt = address === undefined && !named;
+    const exempt = address === undefined && peer.named !== true;
     return { address: address ?? near, exempt, scheme, local: false };
   }
 
-  #hops(headers: Headers, over: "tcp" | "http3"): Iterable<Hop> {
-    if (this.#header === undefined || over === "http3" && !this.#headerOverHttp3) return [];
+  #hops({ named }: NearPeer, headers: Headers, over: "tcp" | "http3"): Iterable<Hop> {
+    if (this.#header === undefined || named === false) return [];
+    if (over === "http3" && !this.#headerOverHttp3) return [];
     const text = headers.get(this.#header) ?? "";
     return this.#header === "forwarded"
       ? forwardedHops(text)

@@ -35,14 +35,17 @@ export class TrustedAddresses {
 
 /**
  * An IP address in the one form that it has everywhere here: IPv4 also where it was mapped into IPv6
- * (RFC 4291 §2.5.5.2), IPv6 in lower case and without a zone. `undefined` for anything else.
+ * (RFC 4291 §2.5.5.2), IPv6 as the URL Standard writes it and without a zone. `undefined` for
+ * anything else.
  */
 export function toPlainAddress(text: string): string | undefined {
   if (isIPv4(text)) return text;
   if (!isIPv6(text)) return undefined;
-  const [address = ""] = text.toLowerCase().split("%", 1);
-  const mapped = /^::ffff:([0-9.]+)$/.exec(address)?.[1];
-  return mapped !== undefined && isIPv4(mapped) ? mapped : address;
+  const address = new URL(`http://[${text.split("%", 1)[0]}]`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(address) ?? [];
+  if (high === undefined || low === undefined) return address;
+  const [upper, lower] = [parseInt(high, 16), parseInt(low, 16)];
+  return [upper >> 8, upper & 0xff, lower >> 8, lower & 0xff].join(".");
 }
 
 function familyOf(address: string): "ipv4" | "ipv6" {

@@ -9,10 +9,10 @@ const PROXY = "10.0.0.1";
 function read(
   header: ProxyOptions["header"],
   headers: Record<string, string>,
-  { peer = PROXY, over = "tcp", named = false, ...options }: {
+  { peer = PROXY, over = "tcp", named, ...options }: {
     peer?: string;
     over?: "tcp" | "http3";
-    named?: boolean;
+    named?: boolean | undefined;
   } & Partial<ProxyOptions> = {},
 ) {
   const addresses = new ClientAddresses({
@@ -31,6 +31,8 @@ const forwarded: [what: string, value: string, address: string | undefined, sche
   ["quoted IPv6", 'for="[2001:db8:cafe::17]"', "2001:db8:cafe::17"],
   ["quoted IPv6 with a port", 'For="[2001:DB8:cafe::17]:4711"', "2001:db8:cafe::17"],
   ["IPv4 in IPv6", 'for="[::ffff:192.0.2.7]"', "192.0.2.7"],
+  ["IPv4 in hexadecimal IPv6", 'for="[0:0:0:0:0:ffff:c000:207]"', "192.0.2.7"],
+  ["IPv6 in full", 'for="[2001:0DB8:0:0:0:0:0:1]"', "2001:db8::1"],
   ["an obfuscated port", 'for="192.0.2.7:_x1"', "192.0.2.7"],
   ["escapes in quotes", 'for="192.0.2.\\7"', "192.0.2.7"],
   ["the scheme, in any case", "for=192.0.2.7;Proto=HTTPS", "192.0.2.7", "https"],
@@ -156,6 +158,16 @@ Deno.test("over HTTP/3 the header counts only where the options say so", () => {
 Deno.test("whom the PROXY protocol named is exempt from nothing, be it among the trusted", () => {
   assert.equal(read(undefined, {}, { named: true }).exempt, false);
   assert.equal(read(undefined, {}).exempt, true);
+});
+
+Deno.test("of a balancer that names nobody by the PROXY protocol no header is read: it is a stranger's", () => {
+  const sender = read("forwarded", { forwarded: "for=192.0.2.1" }, { named: false });
+  assert.deepEqual([sender.address, sender.exempt], [PROXY, true]);
+});
+
+Deno.test("the header of a proxy that the PROXY protocol names is read", () => {
+  const sender = read("forwarded", { forwarded: "for=192.0.2.1" }, { named: true });
+  assert.deepEqual([sender.address, sender.exempt], ["192.0.2.1", false]);
 });
 
 Deno.test("a program on this machine is local unless a proxy may stand before it", () => {
