@@ -30,6 +30,7 @@ const HELP = `Usage: deno task start [options]
   --origin <origin>        origin to allow; may be repeated      SLIPSTREAM_ORIGINS (commas)
   --trusted-proxy <range>  proxy to believe; may be repeated     SLIPSTREAM_TRUSTED_PROXIES (commas)
   --proxy-header <name>    forwarded or x-forwarded-for          SLIPSTREAM_PROXY_HEADER      none
+  --proxy-protocol         they begin TCP with the PROXY header  SLIPSTREAM_PROXY_PROTOCOL=1
   --public-hostname <name> where a balancer has WebTransport     SLIPSTREAM_PUBLIC_HOSTNAME   as reached
   --public-port <n>        and on which UDP port                 SLIPSTREAM_PUBLIC_PORT       as --port
   --allow-missing-origin   let in programs that send no Origin   SLIPSTREAM_ALLOW_MISSING_ORIGIN=1
@@ -103,6 +104,7 @@ function readOptions(args: string[]): Settings | "help" {
       origin: { type: "string", multiple: true },
       "trusted-proxy": { type: "string", multiple: true },
       "proxy-header": { type: "string" },
+      "proxy-protocol": { type: "boolean" },
       "public-hostname": { type: "string" },
       "public-port": { type: "string" },
       "allow-missing-origin": { type: "boolean" },
@@ -124,8 +126,9 @@ function readOptions(args: string[]): Settings | "help" {
   const redisUrl = values.redis ?? env("REDIS");
   const trusted = values["trusted-proxy"] ?? env("TRUSTED_PROXIES")?.split(",");
   const proxyHeader = values["proxy-header"] ?? env("PROXY_HEADER");
-  if (proxyHeader !== undefined && trusted === undefined) {
-    throw new TypeError(`--proxy-header needs a --trusted-proxy: ${proxyHeader}`);
+  const proxyProtocol = values["proxy-protocol"] ?? env("PROXY_PROTOCOL") === "1";
+  if (trusted === undefined && (proxyHeader !== undefined || proxyProtocol)) {
+    throw new TypeError("--proxy-header and --proxy-protocol need a --trusted-proxy: got none");
   }
   const publicHostname = values["public-hostname"] ?? env("PUBLIC_HOSTNAME");
   const publicPort = values["public-port"] ?? env("PUBLIC_PORT");
@@ -174,6 +177,7 @@ function readOptions(args: string[]): Settings | "help" {
     ...(trusted !== undefined && {
       proxies: {
         trusted,
+        proxyProtocol,
         ...(proxyHeader !== undefined && { header: toProxyHeader(proxyHeader) }),
       },
     }),

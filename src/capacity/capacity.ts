@@ -10,23 +10,27 @@ export interface Capacity {
   readonly sessions: Readonly<Record<TransportKind, number>>;
   /** What all sessions together may take; `Infinity` where the limit is not known. */
   readonly share: Cost;
+  /** Open files that one connection over TCP takes, in count: more than one through a relay. */
+  readonly descriptorsPerSocket: number;
 }
 
 /** How many sessions `limits` carry, by the measured cost of each. */
-export function capacityOf(limits: Limits): Capacity {
+export function capacityOf(limits: Limits, descriptorsPerSocket = 1): Capacity {
   const { openFiles = Infinity, memoryBytes = Infinity, heapBytes } = limits;
   const share: Cost = {
     descriptors: left(openFiles, NODE_COST.descriptors + spareDescriptors(openFiles)),
     memoryBytes: left(memoryBytes * USABLE, NODE_COST.memoryBytes),
     heapBytes: left(heapBytes * USABLE, NODE_COST.heapBytes),
   };
+  const inSockets = { ...share, descriptors: Math.floor(share.descriptors / descriptorsPerSocket) };
   return {
     limits,
     share,
+    descriptorsPerSocket,
     sessions: {
-      webtransport: carried(share, SESSION_COST.webtransport),
-      websocket: carried(share, SESSION_COST.websocket),
-      sse: carried(share, SESSION_COST.sse),
+      webtransport: carried(inSockets, SESSION_COST.webtransport),
+      websocket: carried(inSockets, SESSION_COST.websocket),
+      sse: carried(inSockets, SESSION_COST.sse),
     },
   };
 }

@@ -44,7 +44,7 @@ export class ResourceGuard {
   take(kind: TransportKind, overTcp: boolean): void {
     const { capacity: { limits, share }, maxSessions } = this.#options;
     this.#transports++;
-    if (overTcp) this.#descriptors += SESSION_COST[kind].descriptors;
+    if (overTcp) this.#descriptors += this.#descriptorsOf(kind);
     this.#warn("open files", this.#descriptors, share.descriptors, `of ${limits.openFiles} in all`);
     this.#warn("transports", this.#transports, maxSessions, "by admission.maxSessions");
   }
@@ -52,7 +52,11 @@ export class ResourceGuard {
   /** Counts a transport that has ended, as {@linkcode ResourceGuard.take} counted it. */
   release(kind: TransportKind, overTcp: boolean): void {
     this.#transports--;
-    if (overTcp) this.#descriptors -= SESSION_COST[kind].descriptors;
+    if (overTcp) this.#descriptors -= this.#descriptorsOf(kind);
+  }
+
+  #descriptorsOf(kind: TransportKind): number {
+    return SESSION_COST[kind].descriptors * this.#options.capacity.descriptorsPerSocket;
   }
 
   #hasMemory(): boolean {

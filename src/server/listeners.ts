@@ -3,6 +3,7 @@ import type { Certificate } from "../tls/certificate.ts";
 import type { WebTransportRequest } from "../webtransport/connect.ts";
 import { WebTransportServer } from "../webtransport/server.ts";
 import type { Via } from "./router.ts";
+import { ProxyListener } from "./proxy_listener.ts";
 import { explainListenError, TcpListener } from "./tcp_listener.ts";
 
 /** Who answers what the listeners bring. */
@@ -13,6 +14,8 @@ export interface ListenerHandlers {
   readonly onError: (error: unknown) => void;
   /** Whether many are behind an address, so that no limit by address holds for it. */
   readonly isProxy: (address: string) => boolean;
+  /** Connections that begin with the PROXY protocol at once, in count. */
+  readonly maxRelays: number;
   /** How long a peer over TCP may take nothing of what waits for it, in milliseconds; 0: for good. */
   readonly userTimeoutMs: number;
   /** Told why that, and what TLS needs, cannot be set. */
@@ -27,12 +30,12 @@ export class Listeners {
   /** The IP address that UDP is bound to. */
   readonly udpAddress: string;
   readonly #quic: WebTransportServer;
-  readonly #tcp: TcpListener;
+  readonly #tcp: TcpListener | ProxyListener;
   readonly #development: TcpListener | undefined;
 
   private constructor(
     quic: WebTransportServer,
-    tcp: TcpListener,
+    tcp: TcpListener | ProxyListener,
     development: TcpListener | undefined,
   ) {
     this.#quic = quic;
@@ -54,7 +57,7 @@ export class Listeners {
     handlers: ListenerHandlers,
   ): Listeners {
     const { hostname, port, developmentPort, clock } = options;
-    const { onRequest: handler, onError, onUnset, userTimeoutMs } = handlers;
+    const { onRequest: handler, onError, onUnset, isProxy, maxRelays, userTimeoutMs } = handlers;
     // Plain HTTP comes first: of the three it is the one that can be closed at once.
     const development = developmentPort === false ? undefined : new TcpListener({
       hostname: "localhost",
@@ -78,7 +81,10 @@ export class Listeners {
             userTimeoutMs,
             clock,
           };
-          return new Listeners(quic, new TcpListener(tcpOptions), development);
+          const tcp = options.proxies.proxyProtocol
+            ? new ProxyListener({ ...tcpOptions, isProxy, maxRelays })
+            : new TcpListener(tcpOptions);
+          return new Listeners(quic, tcp, development);
         } catch (error) {
           quic.close().catch(onError);
           // A port that is free for UDP may be taken for TCP: the system gives another.

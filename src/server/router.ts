@@ -22,6 +22,8 @@ import type { Listening } from "./tcp_listener.ts";
 export interface Via {
   /** The peer, which may be a proxy. */
   readonly remoteAddr: { readonly hostname: string; readonly port: number };
+  /** As of `NearPeer`. */
+  readonly named?: boolean | undefined;
   /** The TCP socket; absent for HTTP/3. */
   readonly listening?: Listening;
   /** Settles when the response has been sent, or cannot be; absent for HTTP/3. */
@@ -186,9 +188,9 @@ export function createRouter(parts: RouterParts): Router {
     if (!HOST.test(host) || !URL.canParse(request.url)) {
       return new Response("A host and perhaps a port were expected\n", { status: 400 });
     }
-    const { remoteAddr: { hostname: address }, listening } = via;
+    const { remoteAddr: { hostname: address }, named, listening } = via;
     const over = listening === undefined ? "http3" : "tcp";
-    const sender = parts.addresses.of({ address }, request.headers, over);
+    const sender = parts.addresses.of({ address, named }, request.headers, over);
     return app.fetch(request, new Arrival(via, sender));
   };
 }

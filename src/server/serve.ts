@@ -20,6 +20,7 @@ import { startNode } from "./node.ts";
 import { Metrics } from "./metrics.ts";
 import { OriginGate } from "./origin_gate.ts";
 import { RefusalLog } from "./refusal_log.ts";
+import { DESCRIPTORS_PER_RELAY, MAX_RELAYS } from "./proxy_listener.ts";
 import { createRouter } from "./router.ts";
 import { SecurityHeaders } from "./security_headers.ts";
 import { SlipstreamServer } from "./slipstream_server.ts";
@@ -35,8 +36,12 @@ import { WebTransportEntrance } from "./webtransport_entrance.ts";
  * @throws {Deno.errors.AddrInUse} If a port is in use, with what to do about it.
  */
 export async function serve(options: ServerOptions = {}): Promise<SlipstreamServer> {
-  const capacity = capacityOf(readLimits());
-  const resolved = withMaxSessions(resolveOptions(options), capacity);
+  const checked = resolveOptions(options);
+  const capacity = capacityOf(
+    readLimits(),
+    checked.proxies.proxyProtocol ? DESCRIPTORS_PER_RELAY : 1,
+  );
+  const resolved = withMaxSessions(checked, capacity);
   const { clock, random, log } = resolved;
   const onError = (error: unknown) => log({ level: "error", message: "Unexpected error", error });
   const certificates = await openCertificates(resolved);
@@ -68,6 +73,10 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
       onWebTransport: (request) => entrance.receive(request),
       onError,
       isProxy: (address) => addresses.isProxy(address),
+      maxRelays: Math.min(
+        MAX_RELAYS,
+        Math.floor(capacity.share.descriptors / DESCRIPTORS_PER_RELAY),
+      ),
       userTimeoutMs: Math.max(
         resolved.session.writeTimeoutMs,
         node.sessions.heartbeat.intervalMs * (node.sessions.heartbeat.misses + 1),

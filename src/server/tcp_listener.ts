@@ -7,6 +7,8 @@ export type TcpHandler = (
   request: Request,
   via: Pick<Deno.ServeHandlerInfo<Deno.NetAddr>, "remoteAddr" | "completed"> & {
     readonly listening: Listening;
+    /** As of `NearPeer`. */
+    readonly named?: boolean | undefined;
   },
 ) => Response | Promise<Response>;
 
