@@ -45,7 +45,7 @@ export class ProxyListener {
   readonly #inner: TcpListener;
   readonly #listener: Deno.TcpListener;
   /** By the port within the process; bounded by `maxRelays`. */
-  readonly #peers = new Map<number, ProxiedPeer>();
+  readonly #peers = new Map<number, NearPeer>();
   readonly #relays = new Set<Relay>();
   #retry: TimerId | undefined;
   #toldAtMs = -Infinity;
@@ -142,21 +142,17 @@ export class ProxyListener {
   }
 }
 
-/** Who a connection is from, as a request's peer. */
-interface ProxiedPeer {
-  readonly address: Deno.NetAddr;
-  readonly named: NearPeer["named"];
-}
-
 class ProxiedVia {
-  readonly remoteAddr: Deno.NetAddr;
-  readonly named: NearPeer["named"];
+  readonly peer: NearPeer;
   readonly #via: Parameters<TcpHandler>[1];
 
-  constructor(via: Parameters<TcpHandler>[1], { address, named }: ProxiedPeer) {
+  constructor(via: Parameters<TcpHandler>[1], peer: NearPeer) {
     this.#via = via;
-    this.remoteAddr = address;
-    this.named = named;
+    this.peer = peer;
+  }
+
+  get remoteAddr() {
+    return this.#via.remoteAddr;
   }
 
   get listening() {
@@ -175,10 +171,10 @@ class Relay {
   readonly #outer: Deno.TcpConn;
   readonly #options: ProxyListenerOptions;
   readonly #port: number;
-  readonly #peers: Map<number, ProxiedPeer>;
+  readonly #peers: Map<number, NearPeer>;
   #inner: Deno.TcpConn | undefined;
   /** What stands in `peers` for it, and where. */
-  #peer: { readonly port: number; readonly peer: ProxiedPeer } | undefined;
+  #peer: { readonly port: number; readonly peer: NearPeer } | undefined;
   #timer: TimerId | undefined;
   #hurried = false;
 
@@ -186,7 +182,7 @@ class Relay {
     outer: Deno.TcpConn,
     options: ProxyListenerOptions,
     port: number,
-    peers: Map<number, ProxiedPeer>,
+    peers: Map<number, NearPeer>,
   ) {
     this.#outer = outer;
     this.#options = options;
@@ -211,23 +207,21 @@ class Relay {
     const outer = this.#outer;
     outer.setNoDelay();
     const { hostname } = outer.remoteAddr;
-    let address = outer.remoteAddr;
-    let named: boolean | undefined;
+    let peer: NearPeer = { address: hostname };
     let rest: Uint8Array | undefined;
     if (this.#options.isProxy(hostname)) {
       this.#setTimer(HEADER_TIMEOUT_MS);
       const { source, after } = await readHeader(outer);
       this.#setTimer(undefined);
-      named = source !== undefined;
-      if (source !== undefined) address = { ...address, hostname: source };
+      peer = { address: source ?? hostname, named: source !== undefined };
       rest = after;
     }
     const inner = this.#inner = await Deno.connect({ hostname: LOOPBACK, port: this.#port });
     inner.setNoDelay();
     // It is there before the server can have read anything.
     const { port } = inner.localAddr;
-    this.#peer = { port, peer: { address, named } };
-    this.#peers.set(port, this.#peer.peer);
+    this.#peer = { port, peer };
+    this.#peers.set(port, peer);
     await Promise.allSettled([this.#pass(outer, inner, rest), this.#pass(inner, outer)]);
   }
 

@@ -4,7 +4,7 @@ import type { Refused } from "../policy/admission.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { CommandError } from "../protocol/error_code.ts";
-import type { ClientAddresses, Sender } from "../proxy/client_address.ts";
+import type { ClientAddresses, NearPeer, Sender } from "../proxy/client_address.ts";
 import type { PeerInfo, TcpEnd } from "../transport/peer_transport.ts";
 import { bearerOf, type SseHandler } from "../transport/sse_handler.ts";
 import type { TransportAcceptor } from "../transport/transport.ts";
@@ -20,10 +20,10 @@ import type { Listening } from "./tcp_listener.ts";
 
 /** How a request came in. */
 export interface Via {
-  /** The peer, which may be a proxy. */
+  /** The other end of the socket. */
   readonly remoteAddr: { readonly hostname: string; readonly port: number };
-  /** As of `NearPeer`. */
-  readonly named?: boolean | undefined;
+  /** The peer, where that is another: it may be a proxy. */
+  readonly peer?: NearPeer;
   /** The TCP socket; absent for HTTP/3. */
   readonly listening?: Listening;
   /** Settles when the response has been sent, or cannot be; absent for HTTP/3. */
@@ -188,9 +188,9 @@ export function createRouter(parts: RouterParts): Router {
     if (!HOST.test(host) || !URL.canParse(request.url)) {
       return new Response("A host and perhaps a port were expected\n", { status: 400 });
     }
-    const { remoteAddr: { hostname: address }, named, listening } = via;
+    const { remoteAddr, listening, peer = { address: remoteAddr.hostname } } = via;
     const over = listening === undefined ? "http3" : "tcp";
-    const sender = parts.addresses.of({ address, named }, request.headers, over);
+    const sender = parts.addresses.of(peer, request.headers, over);
     return app.fetch(request, new Arrival(via, sender));
   };
 }

@@ -1,4 +1,5 @@
 import type { Clock, TimerId } from "../policy/clock.ts";
+import type { NearPeer } from "../proxy/client_address.ts";
 import type { Certificate } from "../tls/certificate.ts";
 import { setTcpOptions } from "./tcp_options.ts";
 
@@ -7,8 +8,8 @@ export type TcpHandler = (
   request: Request,
   via: Pick<Deno.ServeHandlerInfo<Deno.NetAddr>, "remoteAddr" | "completed"> & {
     readonly listening: Listening;
-    /** As of `NearPeer`. */
-    readonly named?: boolean | undefined;
+    /** Whose connection it is, where that is not the other end of the socket. */
+    readonly peer?: NearPeer;
   },
 ) => Response | Promise<Response>;
 

@@ -24,7 +24,7 @@ async function withListener(
   const listener = new ProxyListener({
     hostname: "127.0.0.1",
     port: 0,
-    handler: (_, { remoteAddr }) => respond(remoteAddr.hostname),
+    handler: (_, { peer }) => respond(peer!.address),
     onError: (error) => errors.push(error),
     userTimeoutMs: 0,
     clock,
