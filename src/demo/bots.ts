@@ -2,8 +2,7 @@
  * Flies bots in the arena of a running server, from a process of its own and through the SDK alone:
  * each is a client with a session, and knows what its own view shows.
  *
- * Run by `deno task bots [--count 100] [--url http://localhost:8080] [--transports
- * webtransport,websocket,sse]`; the server must let in programs (`--allow-missing-origin`).
+ * Run by `deno task bots`; the server must let in programs (`--allow-missing-origin`).
  *
  * @module
  */
@@ -149,15 +148,26 @@ const REPEAT_MS = 1500;
 /** Seven and a half thoughts a second: quick enough to hit, slow enough to be hit. */
 const THINK_MS = 133;
 
+const USAGE = `deno task bots [options]
+  --count <n>           bots (100)
+  --url <url>           the server (http://localhost:8080)
+  --transports <names>  which they take in turn (webtransport,websocket,sse)
+`;
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       count: { type: "string", default: "100" },
       url: { type: "string", default: "http://localhost:8080" },
       transports: { type: "string", default: "webtransport,websocket,sse" },
+      help: { type: "boolean" },
     },
   });
+  if (values.help) return say(USAGE);
   const count = Number(values.count);
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new RangeError(`--count must be a whole number from 1: ${values.count}`);
+  }
   const { bots, failed } = await startBots({
     url: values.url,
     count,
@@ -192,4 +202,13 @@ function say(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    say(`${(error as Error).message}
+
+${USAGE}`);
+    Deno.exit(2);
+  }
+}

@@ -2,7 +2,7 @@
  * What readers that never read cost the server and everyone else: 200 consumers of one channel, of
  * which 20 read nothing, 1 KiB × 500 messages a second; over each transport, once for each choice of
  * what becomes of them, each beside the same without them. Of the 20, half stay away once they are
- * sent away and half come back every 12 s, to read nothing again.
+ * sent away and half come back every 12 s, when the kernel's buffers are full, to read nothing again.
  */
 import { parseArgs } from "node:util";
 import { runSlow, slopeOfLastHalf, type SlowResult, type SlowScenario, TURNS } from "./slow_run.ts";
@@ -10,7 +10,8 @@ import { runSlow, slopeOfLastHalf, type SlowResult, type SlowScenario, TURNS } f
 const USAGE = `deno task bench:slow [options]
   --consumers <count>   consumers in all (200)
   --stalled <count>     of which never read (20)
-  --returning <count>   of which come back every 12 s all the same (half of them)
+  --returning <count>   of which come back all the same (half of them)
+  --return-after <s>    how often those come, in seconds (12)
   --rate <count>        publications of 1 KiB a second (500; over WebTransport 200)
   --seconds <count>     of each run (24)
   --transport <name>    websocket, sse or webtransport; all without it
@@ -27,6 +28,7 @@ const { values: options } = parseArgs({
     consumers: { type: "string", default: "200" },
     stalled: { type: "string", default: "20" },
     returning: { type: "string" },
+    "return-after": { type: "string", default: "12" },
     rate: { type: "string" },
     seconds: { type: "string", default: "24" },
     transport: { type: "string" },
@@ -44,6 +46,7 @@ async function compare(): Promise<void> {
   const consumers = count("consumers", options.consumers, 1);
   const neverRead = count("stalled", options.stalled, 1);
   const returning = count("returning", options.returning ?? String(neverRead >> 1), 0);
+  const returnMs = 1000 * count("return-after", options["return-after"], 1);
   const seconds = count("seconds", options.seconds, 4);
   const transports = TRANSPORTS.filter((name) => name === (options.transport ?? name));
   const policies = POLICIES.filter((name) => name === (options.only ?? name));
@@ -64,7 +67,11 @@ async function compare(): Promise<void> {
         `${returning} come back; 1 KiB × ${perTurn * TURNS}/s, ${seconds} s a run`,
     );
     for (const policy of policies) {
-      const control = { transport, policy, reading, stalled: 0, returning: 0, perTurn, seconds };
+      const control = {
+        ...{ transport, policy, reading, perTurn, seconds, returnMs },
+        stalled: 0,
+        returning: 0,
+      };
       const scenario = { ...control, stalled: neverRead - returning, returning };
       progress(`${transport}, ${policy}: without those who never read`);
       const without = await runSlow(control, progress);

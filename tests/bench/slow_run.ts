@@ -13,8 +13,9 @@ export interface SlowScenario {
   readonly reading: number;
   /** Consumers that never read and stay away once they are sent away. */
   readonly stalled: number;
-  /** Consumers that never read and come back all the same, every {@linkcode RETURN_MS}. */
+  /** Consumers that never read and come back all the same, every `returnMs` milliseconds. */
   readonly returning: number;
+  readonly returnMs: number;
   /** Publications of a turn; there are {@linkcode TURNS} a second. */
   readonly perTurn: number;
   readonly seconds: number;
@@ -37,8 +38,6 @@ export interface SlowResult {
 
 /** Turns of publishing a second: 500 messages come as ten at once. */
 export const TURNS = 50;
-/** How long one that never reads waits before it comes back: its kernel is full by then. */
-export const RETURN_MS = 12_000;
 
 /** Runs a server, its readers and those who never read, each in a process of its own. */
 export async function runSlow(
@@ -85,7 +84,7 @@ export async function runSlow(
         returns++;
         peer.comeBack().catch((error) => failure ??= error);
       }
-    }, RETURN_MS));
+    }, scenario.returnMs));
 
     await load.ask({ begin: true });
     const rss: number[] = [];
