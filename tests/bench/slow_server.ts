@@ -28,6 +28,7 @@ const server = await serve({
   developmentPort: 0,
   tls: { developmentFolder: folder },
   admission: { ratePerSecond: Infinity, maxSessionsPerAddress: Infinity },
+  limits: { address: { maxPublishesPerSecond: Infinity, maxBytesPerSecond: Infinity } },
   webtransport: { maxConnectionsPerAddress: 10_000 },
   namespaces: {
     disconnect: { permissions: OPEN },

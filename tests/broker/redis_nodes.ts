@@ -1,9 +1,12 @@
+import assert from "node:assert/strict";
 import type { BrokerSink, Retention } from "../../src/broker/broker.ts";
 import { RedisBroker } from "../../src/broker/redis_broker.ts";
+import { RedisLimitStore } from "../../src/broker/redis_limit_store.ts";
 import { RedisPresence } from "../../src/broker/redis_presence.ts";
 import type { RedisOptions } from "../../src/options.ts";
 import { systemClock } from "../../src/policy/clock.ts";
 import { systemRandom } from "../../src/policy/random.ts";
+import type { LimitNodes } from "./test_limit_store.ts";
 
 /** Several brokers of one Redis, each as if of a node of its own. */
 export interface RedisNodes {
@@ -65,6 +68,26 @@ export async function startPresence(count: number, redis: RedisOptions, ttlMs = 
     async close() {
       for (const node of nodes) await node.close();
       await close();
+    },
+  };
+}
+
+/** Two nodes that count together; what a node says holds for `ttlMs`. */
+export async function startLimitStores(redis: RedisOptions, ttlMs: number): Promise<LimitNodes> {
+  const { brokers, close, errors } = await startNodes(2, redis);
+  const nodes = brokers.map((broker, at) =>
+    new RedisLimitStore({ broker, node: `node${at}`, ttlMs })
+  );
+  // ioredis opens a Cluster's sockets with the first commands, which may come too early.
+  for (const node of nodes) {
+    while (await node.claim("first", 0, 0, 1).catch(() => 1) > 0);
+  }
+  return {
+    nodes,
+    advance: (ms) => new Promise((resolve) => setTimeout(resolve, ms + 1)),
+    async close() {
+      await close();
+      assert.deepEqual(errors, []);
     },
   };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ChannelKeys } from "../../src/broker/redis_keys.ts";
 import { RedisBroker } from "../../src/broker/redis_broker.ts";
 import { RedisOnceStore } from "../../src/broker/redis_once_store.ts";
+import { RedisLimitStore } from "../../src/broker/redis_limit_store.ts";
 import { RedisSessionStore } from "../../src/broker/redis_session_store.ts";
 import { shardOf } from "../../src/broker/redis_shards.ts";
 import { systemClock } from "../../src/policy/clock.ts";
@@ -9,10 +10,11 @@ import { systemRandom } from "../../src/policy/random.ts";
 import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
 import { until } from "../until.ts";
 import { testBroker, testPresence } from "./conformance.ts";
-import { KEEP, startNodes, startPresence } from "./redis_nodes.ts";
+import { KEEP, startLimitStores, startNodes, startPresence } from "./redis_nodes.ts";
 import { startSentinel } from "./redis_sentinel.ts";
 import { TestRedis } from "./redis_server.ts";
 import { Watch } from "./redis_watch.ts";
+import { testLimitStore } from "./test_limit_store.ts";
 
 // A Cluster takes two seconds to come to terms: one for all, in which each test has its own prefix.
 let servers: TestRedis[] = [];
@@ -45,6 +47,15 @@ testBroker("RedisBroker over a Cluster", async (count) => {
     },
   };
 });
+
+testLimitStore(
+  "RedisLimitStore over a Cluster",
+  (ttlMs) =>
+    startLimitStores(
+      { cluster: servers.map(({ url }) => url), prefix: `test${++prefixes}` },
+      ttlMs,
+    ),
+);
 
 testPresence("RedisPresence over a Cluster", async (count) => {
   const cluster = servers.map(({ url }) => url);
@@ -141,7 +152,7 @@ Deno.test("ACL: a user with just these rights suffices, and a wrong password is 
   await Deno.writeTextFile(
     `${folder}/users.acl`,
     `user default off
-user node on >p@ss/word ~slipstream:* &slipstream:* -@all +@hash +@sortedset +@stream +@scripting +@pubsub +@connection +info +time +del +pexpire +get +set +getdel +psetex
+user node on >p@ss/word ~slipstream:* &slipstream:* -@all +@hash +@sortedset +@stream +@scripting +@pubsub +@connection +info +time +del +pexpire +get +set +getdel +psetex +incrby +pttl
 `,
   );
   const redis = await TestRedis.start(["--aclfile", `${folder}/users.acl`]);
@@ -163,6 +174,9 @@ user node on >p@ss/word ~slipstream:* &slipstream:* -@all +@hash +@sortedset +@s
   const tickets = new RedisOnceStore(broker!);
   await tickets.put("t", "text", 1000);
   assert.equal(await tickets.take("t"), "text");
+  const limits = new RedisLimitStore({ broker: broker!, node: "aaaaaaaa", ttlMs: 1000 });
+  assert.equal(await limits.take("r", 10, 5), 0);
+  assert.equal(await limits.claim("n", 0, 3, 2), 2);
   await nodes.close();
   assert.deepEqual(nodes.errors, []);
   await assert.rejects(open({ url: at("wrong"), timeoutMs: 2000 }).start(SINK), /WRONGPASS/);

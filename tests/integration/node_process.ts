@@ -1,12 +1,14 @@
-import { OPEN, serve } from "../../src/mod.ts";
+import { OPEN, serve, type ServerOptions } from "../../src/mod.ts";
 
-/** A node in a process of its own. Arguments: Redis, and a folder for its certificate. */
-const [url, developmentFolder] = Deno.args as [string, string];
+/** A node in a process of its own. Arguments: Redis, a folder for its certificate, more options. */
+const [url, developmentFolder, more = "{}"] = Deno.args as [string, string, string?];
+const options = JSON.parse(more) as Pick<ServerOptions, "auth" | "limits" | "redis">;
 const server = await serve({
   port: 0,
   developmentPort: 0,
   tls: { developmentFolder },
-  redis: { url },
+  ...options,
+  redis: { ...options.redis, url },
   origins: { allowMissing: true },
   reconnectSpreadMs: 0,
   namespaces: {
