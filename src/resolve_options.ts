@@ -535,6 +535,16 @@ const serverSchema = v.pipe(
   ),
   v.forward(
     v.partialCheck(
+      [["webhooks", "namespaces"], ["namespaces"]],
+      // A name that is misspelt would never be asked about, and let everybody in.
+      ({ webhooks, namespaces = {} }) =>
+        webhooks?.namespaces?.every((name) => Object.hasOwn(namespaces, name)) ?? true,
+      "not all of them are in namespaces",
+    ),
+    ["webhooks", "namespaces"],
+  ),
+  v.forward(
+    v.partialCheck(
       [["webhooks", "timeoutMs"], ["session", "hookTimeoutMs"]],
       ({ webhooks, session }) => {
         const { hookTimeoutMs = SESSION_DEFAULTS.hookTimeoutMs } = session ?? {};

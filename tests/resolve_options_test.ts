@@ -75,6 +75,9 @@ for (
     [{ webhooks: { ...WEBHOOKS, url: "ftp://10.0.0.5/" } }, [
       "webhooks.url: expected a URL of https or http, got another text",
     ]],
+    [{ webhooks: { ...WEBHOOKS, namespaces: ["chat", "caht"] }, namespaces: { chat: {} } }, [
+      "webhooks.namespaces: not all of them are in namespaces",
+    ]],
     [{ webhooks: { ...WEBHOOKS, timeoutMs: 5000 } }, [
       "webhooks.timeoutMs: less than session.hookTimeoutMs, which would end it first",
     ]],

@@ -22,7 +22,8 @@ export type CircuitPass = number;
 /**
  * Keeps from asking somebody who does not answer, so that neither waits for the other in vain.
  *
- * - Whoever wants to try calls `enter()`, and with a pass calls `succeed()` or `fail()` once.
+ * - Whoever wants to try calls `enter()`, and with a pass calls `succeed()`, `fail()` or `cancel()`
+ *   once.
  * - The outcome of an attempt that began before the circuit last opened or closed says nothing of
  *   the present, and does not count.
  * - It holds no timer: it is half open when somebody asks after `openMs`.
@@ -93,6 +94,11 @@ export class CircuitBreaker {
     this.#probeAtMs = this.#clock.now() + this.#openMs * (1 + this.#random() / 4);
     this.#turn();
     return true;
+  }
+
+  /** The attempt was broken off: nobody knows whether it would have been answered. */
+  cancel(pass: CircuitPass): void {
+    if (pass === this.#generation) this.#probing = false;
   }
 
   #turn(): void {

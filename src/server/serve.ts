@@ -91,6 +91,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
     });
   } catch (error) {
     await node.close();
+    await node.webhooks?.close();
     throw error;
   }
   const gate = new OriginGate(

@@ -45,7 +45,7 @@ export interface AskerOptions {
   readonly breaker: CircuitBreaker;
   readonly clock: Clock;
   readonly random: Random;
-  /** Is told what came of each request, for the log. */
+  /** Is told what came of each request, for the circuit and the log. */
   readonly onAttempted: (attempted: Attempted, pass: number) => void;
 }
 
@@ -81,7 +81,7 @@ export class Asker {
   }
 
   /**
-   * What the backend answers.
+   * What the backend answers. Who asks about much waits for itself: the line is served by turns.
    *
    * @throws {UnansweredError} If it does not.
    * @throws {InvalidAnswerError} If it does in a way that is none.
@@ -112,7 +112,7 @@ export class Asker {
   }
 
   async #askInTurn(delivery: WrittenDelivery, signal: AbortSignal): Promise<Uint8Array> {
-    if (!await this.#slots.take(signal)) {
+    if (!await this.#slots.take(delivery.owner, signal)) {
       throw new UnansweredError("busy", "too many questions wait");
     }
     try {
@@ -123,13 +123,18 @@ export class Asker {
   }
 
   async #askUntilAnswered(delivery: WrittenDelivery, signal: AbortSignal): Promise<Uint8Array> {
-    const { options: { attempts }, target, breaker, clock, random, onAttempted } = this.#options;
+    const { options: { attempts, timeoutMs }, target, breaker, clock, random, onAttempted } =
+      this.#options;
     const backoff = new Backoff({ jitter: "equal", baseMs: RETRY_BASE_MS, capMs: 1000 }, random);
     for (let left = attempts - 1;; left--) {
       const pass = breaker.enter();
       if (pass === undefined) throw new UnansweredError("open", "the circuit is open");
+      const sentMs = clock.now();
       const attempted = await attempt(target, delivery, signal);
-      onAttempted(attempted, pass);
+      // Of one that waited in line for most of its time it says nothing that it ran out.
+      const cutShort = attempted.kind === "aborted" && clock.now() - sentMs < timeoutMs / 2;
+      if (cutShort) breaker.cancel(pass);
+      else onAttempted(attempted, pass);
       if (attempted.kind === "answer") return attempted.body;
       if (attempted.kind === "invalid") throw new InvalidAnswerError(attempted.why);
       if (attempted.kind === "aborted") throw signal.reason;

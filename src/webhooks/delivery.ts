@@ -75,6 +75,8 @@ export type WebhookDelivery =
 export interface WrittenDelivery {
   readonly event: WebhookEvent;
   readonly id: string;
+  /** Who is the cause of it: a session, or the address of one to be. */
+  readonly owner: string;
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
@@ -90,32 +92,40 @@ export class DeliveryWriter {
   connect(request: ConnectRequest): WrittenDelivery {
     const { resumes, info } = request;
     const client = withInfo({ resumes, ...described(request) }, info);
-    return this.#write("connect", (head) => withField(head, "client", client));
+    return this.#write("connect", request.address, (head) => withField(head, "client", client));
   }
 
   subscribe(session: SessionInfo, channel: string): WrittenDelivery {
-    return this.#write("subscribe", (head) => about(head, session, { channel }));
+    return this.#write("subscribe", session.id, (head) => about(head, session, { channel }));
   }
 
   publish({ session, channel, key, removed, data }: PublishRequest): WrittenDelivery {
-    return this.#write("publish", (head) => {
+    return this.#write("publish", session.id, (head) => {
       const named = about(head, session, { channel, key, ...(removed && { removed }) });
       return removed ? named : withData(named, data);
     });
   }
 
   rpc({ session, method, data }: RpcRequest): WrittenDelivery {
-    return this.#write("rpc", (head) => withData(about(head, session, { method }), data));
+    return this.#write(
+      "rpc",
+      session.id,
+      (head) => withData(about(head, session, { method }), data),
+    );
   }
 
   disconnect(session: SessionInfo, { code, reason }: CloseInfo): WrittenDelivery {
-    return this.#write("disconnect", (head) => about(head, session, { code, reason }));
+    return this.#write("disconnect", session.id, (head) => about(head, session, { code, reason }));
   }
 
-  #write(event: WebhookEvent, complete: (head: string) => string): WrittenDelivery {
+  #write(
+    event: WebhookEvent,
+    owner: string,
+    complete: (head: string) => string,
+  ): WrittenDelivery {
     const id = crypto.randomUUID();
     const text = complete(JSON.stringify({ id, event, time: this.#now() }));
-    return { event, id, body: encoder.encode(text) };
+    return { event, id, owner, body: encoder.encode(text) };
   }
 }
 

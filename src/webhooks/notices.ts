@@ -13,7 +13,7 @@ export interface NoticesOptions {
   readonly breaker: CircuitBreaker;
   readonly clock: Clock;
   readonly random: Random;
-  /** Is told what came of each request, for the log. */
+  /** Is told what came of each request, for the circuit and the log. */
   readonly onAttempted: (attempted: Attempted, pass: number) => void;
   /** Is told how each notice has ended. */
   readonly onDone: (outcome: "sent" | "dropped") => void;
@@ -114,7 +114,8 @@ export class Notices {
     this.#end.signal.addEventListener("abort", abort);
     try {
       const attempted = await attempt(target, notice, controller.signal);
-      onAttempted(attempted, pass);
+      if (attempted.kind === "aborted" && this.#end.signal.aborted) breaker.cancel(pass);
+      else onAttempted(attempted, pass);
       return attempted.kind === "answer";
     } finally {
       clock.clearTimeout(timer);

@@ -41,7 +41,8 @@ export interface WebhookOptions {
    */
   readonly maxConcurrent?: number;
   /**
-   * Questions that wait for their turn, in count; one more counts as not answered.
+   * Questions that wait for their turn, in count; beyond it the newest of the session that has most
+   * of them counts as not answered.
    * @default 1000
    */
   readonly maxWaiting?: number;

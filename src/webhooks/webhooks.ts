@@ -217,7 +217,7 @@ export class Webhooks {
       if (!this.#breaker.succeed(pass)) return;
       this.#told = false;
       this.#options.info("The webhook's backend answers again");
-    } else if (this.#breaker.fail(pass) && !this.#told && this.#closed === undefined) {
+    } else if (this.#breaker.fail(pass) && !this.#told) {
       this.#told = true;
       const { breakerFailures } = this.#options.options;
       this.#options.warn(

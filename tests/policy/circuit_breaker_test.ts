@@ -45,6 +45,19 @@ Deno.test("a probe that fails opens the circuit again for the whole time", () =>
   assert.equal(breaker.retryInMs, 1000);
 });
 
+Deno.test("a probe that was broken off leaves its place to the next", () => {
+  const { breaker, clock } = create(1);
+  const early = breaker.enter()!;
+  fail(breaker);
+  clock.advance(1000);
+  const probe = breaker.enter()!;
+  breaker.cancel(early);
+  assert.equal(breaker.enter(), undefined);
+  breaker.cancel(probe);
+  assert.equal(breaker.state, "half-open");
+  assert.equal(breaker.succeed(breaker.enter()!), true);
+});
+
 Deno.test("an attempt from before the circuit opened says nothing about it", () => {
   const { breaker, clock } = create(1);
   const late = breaker.enter()!;

@@ -335,6 +335,50 @@ Deno.test("who waits in vain leaves the line", async () => {
   });
 });
 
+Deno.test("a question that had no time left when its turn came says nothing of the backend", async () => {
+  const options = { maxConcurrent: 1, breakerFailures: 1, timeoutMs: 3000 };
+  await withWebhooks(options, async ({ hooks, backend, clock, settled, webhooks, outcomes }) => {
+    const first = Promise.withResolvers<Response>();
+    const second = Promise.withResolvers<Response>();
+    backend.respond = ({ delivery }) =>
+      delivery.event === "connect" ? first.promise : second.promise;
+    const asked = settled(hooks.onConnect(REQUEST));
+    await until(() => backend.open === 1);
+    const waiting = settled(hooks.onSubscribe({ session: SESSION, channel: "a" }));
+    clock.advance(2000);
+    first.resolve(json({}));
+    await asked;
+    await until(() => backend.received.length === 2);
+    clock.advance(1000);
+    assert.deepEqual(await waiting, UNAVAILABLE);
+    assert.deepEqual(outcomes(), { "connect allowed": 1, "subscribe timeout": 1 });
+    assert.equal(webhooks.state.breaker, "closed");
+    second.resolve(json({}));
+  });
+});
+
+Deno.test("a session that asks much waits for itself", async () => {
+  const held = Promise.withResolvers<void>();
+  const options = { maxConcurrent: 2, maxWaiting: 10 };
+  await withWebhooks(options, async ({ hooks, backend, settled, outcomes }) => {
+    backend.respond = () => held.promise.then(() => json({}));
+    const call = (session: string) =>
+      hooks.onRpc({ session: { ...SESSION, id: session }, method: "x", data: text(session) });
+    const flood = Promise.allSettled(Array.from({ length: 100 }, () => call("greedy")));
+    await until(() => backend.open === 2);
+    const others = Promise.all([call("modest"), call("shy")]);
+    held.resolve();
+    await settled(others);
+    await settled(flood);
+    const order = backend.received.map(({ delivery }) =>
+      delivery.event === "rpc" && delivery.session.id
+    );
+    assert.ok(order.indexOf("modest") < 6 && order.indexOf("shy") < 6, order.join());
+    // Those that were sent out of the line for the two are refused, as those that found it full.
+    assert.deepEqual(outcomes(), { "rpc busy": 90, "rpc allowed": 12 });
+  });
+});
+
 Deno.test("onFailure allows, by event, what the backend cannot be asked about", async () => {
   const options = {
     respond: () => json({}, 500),
