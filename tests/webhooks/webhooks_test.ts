@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { CommandError } from "../../src/protocol/error_code.ts";
+import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
 import { verifyWebhook } from "../../src/webhooks/verify.ts";
 import { until } from "../until.ts";
 import { Backend, deadPort, json, SECRET, signatureOf } from "./backend.ts";
@@ -250,6 +251,47 @@ Deno.test("who gives no answer is asked again as the same delivery, signed anew"
       assert.equal(webhooks.state.askedAgain, times - 1, what);
     });
   }
+});
+
+Deno.test("a connection that is cut is tried again, but for a call, which may have been answered", async () => {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  let requests = 0;
+  const serving = (async () => {
+    for await (const connection of listener) {
+      await connection.read(new Uint8Array(65_536));
+      requests++;
+      connection.close();
+    }
+  })();
+  const url = `http://127.0.0.1:${listener.addr.port}/`;
+  await withWebhooks({ url }, async ({ hooks, settled, outcomes }) => {
+    const call = hooks.onRpc({ session: SESSION, method: "pay", data: text("5") });
+    assert.deepEqual(await settled(call), UNAVAILABLE);
+    assert.equal(requests, 1);
+    assert.deepEqual(await settled(hooks.onPublish(publication(text("x")))), UNAVAILABLE);
+    assert.equal(requests, 4);
+    assert.deepEqual(outcomes(), { "rpc unreachable": 1, "publish unreachable": 1 });
+  });
+  listener.close();
+  await serving;
+});
+
+Deno.test("a backend with a certificate that nobody vouches for is not told anything", async () => {
+  const { certPem: cert, keyPem: key } = await createDevelopmentCertificate();
+  let requests = 0;
+  const respond = () => {
+    requests++;
+    return json({});
+  };
+  const server = Deno.serve({ port: 0, hostname: "localhost", cert, key, onListen() {} }, respond);
+  const url = `https://localhost:${server.addr.port}/`;
+  const options = { url, attempts: 1, breakerFailures: 1 };
+  await withWebhooks(options, async ({ hooks, settled, log }) => {
+    assert.deepEqual(await settled(hooks.onConnect(REQUEST)), UNAVAILABLE);
+    assert.match(log[0]!, /certificate/);
+    assert.equal(requests, 0);
+  });
+  await server.shutdown();
 });
 
 Deno.test("a question is put three times at most", async () => {
