@@ -11,6 +11,31 @@ const API_KEY = "a-key-of-at-least-32-characters!";
 /** README's machines are addresses of the loopback here. */
 const MACHINES = ["127.0.0.11", "127.0.0.12", "127.0.0.13"] as const;
 
+/** Where README's nginx is. */
+export const BALANCER = "127.0.0.14";
+
+/** Starts README's nginx, before the nodes on `port` of its machines. */
+export async function startNginx(folder: string, port: number): Promise<Deno.ChildProcess> {
+  const readme = await Deno.readTextFile(`${ROOT}README.md`);
+  const block = /^```nginx slipstream.conf\n(.*?)^```$/ms.exec(readme)?.[1];
+  assert.ok(block, "README has a configuration of nginx");
+  const file = `${folder}/nginx.conf`;
+  const config = block
+    .replaceAll(/10\.0\.0\.(1[123]):4433/g, `127.0.0.$1:${port}`)
+    .replaceAll("listen 4433", `listen 127.0.0.1:${port}`)
+    // What its machine's address is by itself.
+    .replaceAll(/proxy_pass (tcp|udp);/g, `proxy_pass $1; proxy_bind ${BALANCER};`)
+    .replace("worker_rlimit_nofile 200000", "worker_rlimit_nofile 1000")
+    .replace("worker_connections 60000", "worker_connections 400");
+  assert.doesNotMatch(config, /4433/);
+  await Deno.writeTextFile(file, config);
+  const own = `daemon off; pid ${folder}/nginx.pid;`;
+  return new Deno.Command(findProgram("nginx")!, {
+    args: ["-c", file, "-e", `${folder}/error.log`, "-g", own],
+    stdin: "null",
+  }).spawn();
+}
+
 /** Three nodes, each a process, with a redis-server, and README's nginx before them. */
 export class Site implements AsyncDisposable {
   readonly nodes: readonly [SiteNode, SiteNode, SiteNode];
@@ -38,7 +63,10 @@ export class Site implements AsyncDisposable {
     this.certFile = `${folder}/chain.pem`;
     const [first, second, third] = MACHINES;
     const node = (machine: string) =>
-      new SiteNode(machine, port, this.#client, ["--redis", redis.url, ...this.#tls()]);
+      new SiteNode(machine, port, this.#client, [
+        ...["--redis", redis.url, "--trusted-proxy", BALANCER, "--proxy-protocol"],
+        ...this.#tls(),
+      ]);
     this.nodes = [node(first), node(second), node(third)];
   }
 
@@ -51,7 +79,7 @@ export class Site implements AsyncDisposable {
     try {
       await Deno.writeTextFile(site.certFile, certificate.certPem);
       await Deno.writeTextFile(`${folder}/key.pem`, certificate.keyPem);
-      await Promise.all([site.#startNginx(), ...site.nodes.map((node) => node.start())]);
+      await Promise.all([site.#balance(), ...site.nodes.map((node) => node.start())]);
       await retry(() => site.fetch("/readyz"));
     } catch (error) {
       await site[Symbol.asyncDispose]();
@@ -86,23 +114,8 @@ export class Site implements AsyncDisposable {
     await Deno.remove(this.#folder, { recursive: true });
   }
 
-  async #startNginx(): Promise<void> {
-    const readme = await Deno.readTextFile(`${ROOT}README.md`);
-    const block = /^```nginx slipstream.conf\n(.*?)^```$/ms.exec(readme)?.[1];
-    assert.ok(block, "README has a configuration of nginx");
-    const file = `${this.#folder}/nginx.conf`;
-    const config = block
-      .replaceAll(/10\.0\.0\.(1[123]):4433/g, `127.0.0.$1:${this.#port}`)
-      .replaceAll("listen 4433", `listen 127.0.0.1:${this.#port}`)
-      .replace("worker_rlimit_nofile 200000", "worker_rlimit_nofile 1000")
-      .replace("worker_connections 60000", "worker_connections 400");
-    assert.doesNotMatch(config, /4433/);
-    await Deno.writeTextFile(file, config);
-    const own = `daemon off; pid ${this.#folder}/nginx.pid;`;
-    this.#nginx = new Deno.Command(findProgram("nginx")!, {
-      args: ["-c", file, "-e", `${this.#folder}/error.log`, "-g", own],
-      stdin: "null",
-    }).spawn();
+  async #balance(): Promise<void> {
+    this.#nginx = await startNginx(this.#folder, this.#port);
   }
 
   #tls(): string[] {

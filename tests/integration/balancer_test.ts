@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { Child } from "../bench/child.ts";
 import type { ClientCommand, ClientState } from "./balancer_clients.ts";
-import { Site, type SiteNode } from "./balancer_site.ts";
+import { OPEN, serve } from "../../src/mod.ts";
+import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
+import { freePort } from "../broker/redis_server.ts";
+import { CLIENT_SETTINGS, RawQuicClient } from "../conformance/raw_quic_client.ts";
+import { until } from "../until.ts";
+import { BALANCER, Site, type SiteNode, startNginx } from "./balancer_site.ts";
+import { connectFields } from "./raw_peer.ts";
 
 const CLIENTS = new URL("balancer_clients.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
@@ -48,6 +54,76 @@ Deno.test({
     clients.allHaveTheirSessions();
   },
 });
+
+Deno.test({
+  name: "behind README's nginx each client has its own address over TCP, and nginx's over UDP",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const { certPem: cert, keyPem: key } = await createDevelopmentCertificate();
+    const folder = await Deno.makeTempDir({ prefix: "slipstream_site_" });
+    const port = freePort();
+    const seen: string[] = [];
+    await using open = new AsyncDisposableStack();
+    open.defer(() => Deno.remove(folder, { recursive: true }));
+    for (const hostname of ["127.0.0.11", "127.0.0.12", "127.0.0.13"]) {
+      const server = await serve({
+        hostname,
+        port,
+        tls: { cert, key },
+        proxies: { trusted: [BALANCER], proxyProtocol: true },
+        // A trusted peer that names nobody is exempt.
+        webtransport: { maxConnectionsPerAddress: 1 },
+        namespaces: { chat: { permissions: OPEN } },
+        origins: { allowMissing: true },
+        hooks: { onConnect: ({ address, transport }) => void seen.push(`${transport} ${address}`) },
+        log() {},
+      });
+      open.defer(() => server.close());
+      server.webtransport("/own", (request, { address }) => {
+        seen.push(`webtransport ${address}`);
+        request.reject(404);
+      });
+    }
+    const nginx = await startNginx(folder, port);
+    open.defer(async () => {
+      nginx.kill("SIGTERM");
+      await nginx.status;
+    });
+    await retry(() => Deno.connect({ hostname: "127.0.0.1", port }).then((conn) => conn.close()));
+
+    const addresses = ["127.0.0.31", "127.0.0.32", "127.0.0.33"];
+    for (const localAddress of addresses) {
+      const client = open.use(Deno.createHttpClient({ caCerts: [cert], localAddress }));
+      const url = `https://127.0.0.1:${port}/rt/sse?channel=chat:a`;
+      const { status, body } = await fetch(url, { client });
+      assert.equal(status, 200);
+      open.defer(() => body!.cancel());
+    }
+    await until(() => seen.length === 3);
+    for (let count = 0; count < 3; count++) {
+      const client = await RawQuicClient.connect({ addr: { port }, cert });
+      await client.openControl(CLIENT_SETTINGS);
+      const request = await client.request(connectFields(port, "/own"));
+      assert.equal((await request.readResponse()).status, 404);
+      await client.close();
+    }
+    const expected = addresses.map((address) => `sse ${address}`)
+      .concat(Array(3).fill(`webtransport ${BALANCER}`));
+    assert.deepEqual(seen, expected);
+  },
+});
+
+/** Tries until it works. */
+async function retry(attempt: () => Promise<void>): Promise<void> {
+  for (let left = 500;; left--) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (left === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
 
 /** Clients over all transports, and what they were to hear. */
 class Clients implements AsyncDisposable {
