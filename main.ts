@@ -34,6 +34,8 @@ const HELP = `Usage: deno task start [options]
   --public-hostname <name> where a balancer has WebTransport     SLIPSTREAM_PUBLIC_HOSTNAME   as reached
   --public-port <n>        and on which UDP port                 SLIPSTREAM_PUBLIC_PORT       as --port
   --allow-missing-origin   let in programs that send no Origin   SLIPSTREAM_ALLOW_MISSING_ORIGIN=1
+  --address-sessions <n>   sessions of one address, or "any"     SLIPSTREAM_ADDRESS_SESSIONS  1000
+  --address-rate <n>       new ones of it a second, or "any"     SLIPSTREAM_ADDRESS_RATE      100
   --redis <url>            Redis to share with other nodes       SLIPSTREAM_REDIS
                            keys of the HTTP API                  SLIPSTREAM_API_KEYS (commas)
                            key of /metrics                       SLIPSTREAM_METRICS_KEY  this machine only
@@ -108,6 +110,8 @@ function readOptions(args: string[]): Settings | "help" {
       "public-hostname": { type: "string" },
       "public-port": { type: "string" },
       "allow-missing-origin": { type: "boolean" },
+      "address-sessions": { type: "string" },
+      "address-rate": { type: "string" },
       redis: { type: "string" },
       "open-to-all": { type: "boolean" },
       "no-demo": { type: "boolean" },
@@ -132,6 +136,8 @@ function readOptions(args: string[]): Settings | "help" {
   }
   const publicHostname = values["public-hostname"] ?? env("PUBLIC_HOSTNAME");
   const publicPort = values["public-port"] ?? env("PUBLIC_PORT");
+  const addressSessions = values["address-sessions"] ?? env("ADDRESS_SESSIONS");
+  const addressRate = values["address-rate"] ?? env("ADDRESS_RATE");
   // Not on the command line, which every user of the machine can read.
   const apiKeys = env("API_KEYS")?.split(",");
   const metricsKey = env("METRICS_KEY");
@@ -185,6 +191,14 @@ function readOptions(args: string[]): Settings | "help" {
       ...(publicHostname !== undefined && { hostname: publicHostname }),
       ...(publicPort !== undefined && { port: toPort("--public-port", publicPort) }),
     },
+    admission: {
+      ...(addressSessions !== undefined && {
+        maxSessionsPerAddress: toLimit("--address-sessions", addressSessions),
+      }),
+      ...(addressRate !== undefined && {
+        ratePerSecondPerAddress: toLimit("--address-rate", addressRate),
+      }),
+    },
     ...(redisUrl !== undefined && { redis: { url: redisUrl } }),
     ...(metricsKey !== undefined && { metrics: { key: metricsKey } }),
     ...(apiKeys !== undefined && { api: { keys: apiKeys } }),
@@ -217,6 +231,14 @@ function isLoopback(host: string): boolean {
 
 function env(name: string): string | undefined {
   return Deno.env.get(`SLIPSTREAM_${name}`) || undefined;
+}
+
+function toLimit(option: string, text: string): number {
+  if (text === "any") return Infinity;
+  if (!/^[1-9]\d{0,8}$/.test(text)) {
+    throw new TypeError(`${option} must be a whole number from 1, or "any": ${text}`);
+  }
+  return Number(text);
 }
 
 function toPort(option: string, text: string): number {

@@ -48,7 +48,18 @@ Deno.test("--help tells every option and the variable for it", async () => {
     const { code, out, err } = await run(folder, "--help");
     assert.equal(code, 0);
     assert.equal(err, "");
-    for (const option of ["port", "hostname", "development-port", "cert", "key", "origin"]) {
+    for (
+      const option of [
+        "port",
+        "hostname",
+        "development-port",
+        "cert",
+        "key",
+        "origin",
+        "address-sessions",
+        "address-rate",
+      ]
+    ) {
       assert.match(out, new RegExp(`--${option} <.*SLIPSTREAM_`));
     }
   });
@@ -58,6 +69,10 @@ for (
   const [args, expected] of [
     [["--prot", "1"], /--prot/],
     [["--port", "http"], /^--port must be a port number: http$/m],
+    [
+      ["--address-rate", "0"],
+      /^--address-rate must be a whole number from 1, or "any": 0$/m,
+    ],
     [["--hostname", "::"], /^--open-to-all is needed .*: --hostname ::$/m],
     [["--cert", "chain.pem"], /^--cert and --key must come together: got chain\.pem, no --key$/m],
   ] as const
@@ -221,5 +236,24 @@ Deno.test("webhooks need a URL and secrets", async () => {
       new TextDecoder().decode(stderr),
       /^SLIPSTREAM_WEBHOOK_URL and SLIPSTREAM_WEBHOOK_SECRETS must come together: got no URL$/m,
     );
+  });
+});
+
+Deno.test("--address-sessions says how many one address may have at once", async () => {
+  await withTempFolder(async (folder) => {
+    const args = ["--port", "0", "--development-port", "0", "--no-demo", "--allow-missing-origin"];
+    await using process = start(folder, [...args, "--address-sessions", "1"]);
+    let text = "";
+    let page: string | undefined;
+    for await (const part of process.stdout.pipeThrough(new TextDecoderStream())) {
+      page = /http:\/\/localhost:\d+/.exec(text += part)?.[0];
+      if (page !== undefined) break;
+    }
+    using client = Deno.createHttpClient({});
+    const first = await fetch(`${page}/rt/sse`, { client });
+    const second = await fetch(`${page}/rt/sse`, { client });
+    assert.deepEqual([first.status, second.status], [200, 429]);
+    await first.body!.cancel();
+    await second.body!.cancel();
   });
 });
