@@ -246,6 +246,7 @@ const subjectLimitsSchema = v.partial(v.strictObject({
   maxSubscriptions: positiveOrInfinity,
   maxPublishesPerSecond: positiveOrInfinity,
   maxBytesPerSecond: positiveOrInfinity,
+  maxChannels: positiveOrInfinity,
 }));
 
 const tlsSchema = v.union([

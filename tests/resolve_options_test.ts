@@ -111,6 +111,13 @@ for (
     [{ session: { maxQueueBytes: 1024 } }, [
       "session: expected highWaterBytes of at most maxQueueBytes, got { maxQueueBytes }",
     ]],
+    [{ session: { byteBurst: 1024 } }, [
+      "session: expected maxMessageBytes of at most byteBurst, got { byteBurst }",
+    ]],
+    [{ limits: { user: { maxSessions: 0 }, session: {} } }, [
+      "limits.user.maxSessions: expected 1 or more, got 0",
+      "limits.session: unknown option",
+    ]],
     [{ heartbeat: { intervalMs: 5 } }, [
       "heartbeat.intervalMs: expected 0, or 1000 milliseconds or more, got 5",
     ]],

@@ -1,6 +1,6 @@
 /**
- * What all sessions of one user, or of one address, may use together: over all nodes that share
- * Redis.
+ * What all sessions of one user, or of one address, may use together; over all nodes that share
+ * Redis, where nothing else is said.
  */
 export interface SubjectLimits {
   /**
@@ -29,6 +29,12 @@ export interface SubjectLimits {
    * @default user 4194304, address 16777216
    */
   readonly maxBytesPerSecond: number;
+  /**
+   * Channels that they may publish to within a minute, in count, each session's for itself and on
+   * each node; `Infinity` disables the limit. One more gets error 429.
+   * @default user 1000, address 10000
+   */
+  readonly maxChannels: number;
 }
 
 /** Whose sessions are limited together. */
@@ -40,11 +46,13 @@ export const SUBJECT_LIMITS_DEFAULTS: Readonly<Record<Subject, SubjectLimits>> =
     maxSubscriptions: Infinity,
     maxPublishesPerSecond: 2000,
     maxBytesPerSecond: 4_194_304,
+    maxChannels: 1000,
   },
   address: {
     maxSessions: Infinity,
     maxSubscriptions: Infinity,
     maxPublishesPerSecond: 20_000,
     maxBytesPerSecond: 16_777_216,
+    maxChannels: 10_000,
   },
 };

@@ -11,6 +11,8 @@ export interface Quota {
   /** `undefined` without a limit. */
   readonly publishes: SharedRate | undefined;
   readonly bytes: SharedRate | undefined;
+  /** Of this node alone. */
+  readonly channels: SharedRate | undefined;
 }
 
 /** What one session uses of its user's quota, and of the quota of the address that it began at. */
@@ -40,6 +42,14 @@ export class Account {
       if (rate !== undefined && !rate.take(1, nowMs)) {
         return `limits.${subject}.maxPublishesPerSecond`;
       }
+    }
+    return undefined;
+  }
+
+  /** Takes a channel that the session has not published to lately; or says which limit stands against it. */
+  takeChannel(nowMs: number): LimitName | undefined {
+    for (const { channels: rate, subject } of this.#quotas) {
+      if (rate !== undefined && !rate.take(1, nowMs)) return `limits.${subject}.maxChannels`;
     }
     return undefined;
   }

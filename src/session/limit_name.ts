@@ -52,5 +52,7 @@ const SUBJECT_RULES: Readonly<
   maxSubscriptions: (subject, most) =>
     `All sessions of ${subject} have at most ${most} subscriptions`,
   maxPublishesPerSecond: (subject, most) => `Publishes of ${subject} may come ${most} a second`,
+  maxChannels: (subject, most) =>
+    `All sessions of ${subject} publish to at most ${most} channels in a minute`,
   maxBytesPerSecond: (subject, most) => `Bytes of ${subject} may come ${most} a second`,
 };

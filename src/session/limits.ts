@@ -117,7 +117,11 @@ export class Limits {
     return held;
   }
 
-  #createQuota(subject: Subject, { limits, publishes, bytes }: Terms, key: string): Quota {
+  #createQuota(
+    subject: Subject,
+    { limits, publishes, bytes, channels }: Terms,
+    key: string,
+  ): Quota {
     const { store } = this.#options;
     const rate = (what: string, terms: SharedRateTerms | undefined) =>
       terms && new SharedRate(`${key} ${what}`, terms, store);
@@ -127,6 +131,7 @@ export class Limits {
       subscriptions: new Tally(`${key} subscriptions`, limits.maxSubscriptions, this.#store),
       publishes: rate("publishes", publishes),
       bytes: rate("bytes", bytes),
+      channels: channels && new SharedRate(`${key} channels`, channels, undefined),
     };
   }
 
@@ -139,14 +144,15 @@ export class Limits {
   }
 
   #forgetIdle(): void {
-    const beforeMs = this.#options.clock.now() - KEEP_MS;
+    const nowMs = this.#options.clock.now();
     for (const held of this.#idle) {
-      if (held.idleMs > beforeMs) return;
+      if (held.idleMs > nowMs - KEEP_MS) return;
       this.#idle.delete(held);
-      const { sessions, subscriptions } = held.quota;
+      const { sessions, subscriptions, channels } = held.quota;
       // What it gives back is under way yet: a new one would tell the store of its own before it.
-      if (sessions.idle && subscriptions.idle) this.#held.delete(held.key);
-      else this.#idle.add(Object.assign(held, { idleMs: beforeMs + KEEP_MS }));
+      const settled = sessions.idle && subscriptions.idle && channels?.isFull(nowMs) !== false;
+      if (settled) this.#held.delete(held.key);
+      else this.#idle.add(Object.assign(held, { idleMs: nowMs }));
     }
   }
 
@@ -191,19 +197,21 @@ interface Terms {
   readonly any: boolean;
   readonly publishes: SharedRateTerms | undefined;
   readonly bytes: SharedRateTerms | undefined;
+  readonly channels: SharedRateTerms | undefined;
 }
 
 function termsOf(limits: SubjectLimits, clock: Clock): Terms {
-  const rate = (perSecond: number) =>
-    perSecond === Infinity ? undefined : {
-      perSecond,
-      limit: new RateLimit({ ratePerSecond: perSecond, burst: perSecond }, clock),
+  const rate = (most: number, seconds = 1): SharedRateTerms | undefined =>
+    most === Infinity ? undefined : {
+      perSecond: most,
+      limit: new RateLimit({ ratePerSecond: most / seconds, burst: most }, clock),
     };
   return {
     limits,
     any: Object.values(limits).some((limit) => limit < Infinity),
     publishes: rate(limits.maxPublishesPerSecond),
     bytes: rate(limits.maxBytesPerSecond),
+    channels: rate(limits.maxChannels, 60),
   };
 }
 
@@ -211,5 +219,5 @@ const SUBJECTS = ["user", "address"] as const;
 
 const NO_ACCOUNT = new Account([], () => {});
 
-/** A bucket is full a second after the last token was taken. */
+/** A bucket of a second is full by then; that of a minute is looked at. */
 const KEEP_MS = 2000;

@@ -12,18 +12,23 @@ export class PublishedChannels {
     this.#max = max;
   }
 
-  /** Whether one may publish to `channel`, after `last`. */
-  admit(channel: string, last: string, nowMs: number): boolean {
-    const channels = this.#channels;
+  /** Whether `channel` is one of them; so is the one that was published to `last`. */
+  has(channel: string, last: string, nowMs: number): boolean {
     if (nowMs >= this.#endsMs) {
-      channels.clear();
-      channels.add(last);
+      this.#channels.clear();
+      this.#channels.add(last);
       this.#endsMs = nowMs + WINDOW_MS;
     }
-    if (channels.has(channel)) return true;
-    if (channels.size >= this.#max) return false;
-    channels.add(channel);
-    return true;
+    return this.#channels.has(channel);
+  }
+
+  /** Whether there may be no more. */
+  get full(): boolean {
+    return this.#channels.size >= this.#max;
+  }
+
+  add(channel: string): void {
+    this.#channels.add(channel);
   }
 }
 

@@ -501,16 +501,21 @@ export class Session extends TimerEntry
     return { type: "published", id, position };
   };
 
-  /** @throws {CommandError} If it has published to too many of them lately. */
+  /** @throws {CommandError} If too many were published to lately. */
   #chargeChannel(channel: string): void {
     const last = this.#publishedTo;
-    this.#publishedTo = channel;
-    if (last === channel || last === undefined) return;
+    if (last === channel) return;
     const { options: { maxChannels }, rates } = this.#owner;
-    const channels = this.#publishedChannels ??= new PublishedChannels(maxChannels);
-    if (channels.admit(channel, last, rates.clock.now())) return;
-    this.#publishedTo = last;
-    throw this.refusalOf("session.maxChannels", `"${channel}"`);
+    const nowMs = rates.clock.now();
+    const channels = last === undefined
+      ? undefined
+      : this.#publishedChannels ??= new PublishedChannels(maxChannels);
+    if (!channels?.has(channel, last!, nowMs)) {
+      const limit = channels?.full ? "session.maxChannels" : this.account.takeChannel(nowMs);
+      if (limit !== undefined) throw this.refusalOf(limit, `"${channel}"`);
+      channels?.add(channel);
+    }
+    this.#publishedTo = channel;
   }
 
   async #presence({ id, channel }: PresenceQuery): Promise<ServerMessage> {

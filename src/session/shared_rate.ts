@@ -3,8 +3,9 @@ import { EMPTY, type RateLimit } from "../policy/rate_limit.ts";
 
 /** A rate that many subjects have alike. */
 export interface SharedRateTerms {
+  /** Tokens that come in a second, where nodes share them; at most as many are there at once. */
   readonly perSecond: number;
-  /** `perSecond`, with as much at once. */
+  /** How they come on a node. */
   readonly limit: RateLimit;
 }
 
@@ -54,6 +55,11 @@ export class SharedRate {
       if (this.#points < perSecond / 20 && nowMs >= this.#askAtMs) this.#askSoon(nowMs);
     }
     return true;
+  }
+
+  /** Whether the node's own bucket has all its tokens. */
+  isFull(nowMs: number): boolean {
+    return nowMs >= this.#fullAtMs;
   }
 
   #askSoon(nowMs: number): void {

@@ -241,6 +241,32 @@ test("a user's sessions publish and send no faster than the user may", 1, {
   assert.ok((await publish(fleet, [await fleet.enter(0, "ann")], 1, 4000)).taken === 1);
 });
 
+test("all sessions of a user publish to so many channels in a minute, on each node", 1, {
+  user: { maxChannels: 4 },
+}, async (fleet) => {
+  const clients = [await fleet.enter(0, "ann"), await fleet.enter(0, "ann")];
+  const channel = async (client: TestClient, name: string): Promise<string> => {
+    client.take();
+    client.send({ type: "publish", id: ++ids, channel: name, data: text("x") });
+    await fleet.turn();
+    const answer = client.take().find(({ type }) => type !== "ping")!;
+    return answer.type === "error" ? answer.message : answer.type;
+  };
+  for (const name of ["chat:a", "chat:b", "chat:a"]) {
+    for (const client of clients) assert.equal(await channel(client, name), "published");
+  }
+  const refusal = "All sessions of a user publish to at most 4 channels in a minute " +
+    '(limits.user.maxChannels): "chat:c"';
+  assert.equal(await channel(clients[0]!, "chat:c"), refusal);
+  assert.equal(await channel(clients[0]!, "chat:b"), "published");
+  clients[0]!.send({ type: "leave" });
+  await fleet.advance(5000);
+  const again = await fleet.enter(0, "ann");
+  assert.equal(await channel(again, "chat:c"), refusal, "nobody gets a new rate by leaving");
+  await fleet.advance(10_000);
+  assert.equal(await channel(again, "chat:c"), "published");
+});
+
 test("a user's rate over two nodes is one node's, in the long run", 2, {
   user: { maxPublishesPerSecond: 100 },
 }, async (fleet) => {
