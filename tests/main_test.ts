@@ -68,6 +68,12 @@ Deno.test("--help tells every option and the variable for it", async () => {
 for (
   const [args, expected] of [
     [["--prot", "1"], /--prot/],
+    [["--proxy-protocol"], /^--proxy-header and --proxy-protocol need a --trusted-proxy/m],
+    [
+      ["--trusted-proxy", "10.0.0.1", "--proxy-header", "x-real-ip"],
+      /^--proxy-header must be forwarded or x-forwarded-for: x-real-ip$/m,
+    ],
+    [["--public-port", "quic"], /^--public-port must be a port number: quic$/m],
     [["--port", "http"], /^--port must be a port number: http$/m],
     [
       ["--address-rate", "0"],

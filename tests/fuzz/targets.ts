@@ -18,6 +18,7 @@ import { UnidirectionalStreamParser } from "../../src/http3/unidirectional_strea
 import { decodeVarint, encodeVarint, MAX_VARINT } from "../../src/varint.ts";
 import * as corpus from "./corpus.ts";
 import { PROTOCOL_TARGETS } from "./protocol_targets.ts";
+import { PROXY_TARGETS } from "./proxy_targets.ts";
 import { Finding, sameAgain, stream, type Target } from "./target.ts";
 import { WEBTRANSPORT_TARGETS } from "./webtransport_targets.ts";
 
@@ -165,6 +166,7 @@ export const TARGETS: readonly Target[] = [
   },
   ...WEBTRANSPORT_TARGETS,
   ...PROTOCOL_TARGETS,
+  ...PROXY_TARGETS,
 ];
 
 /** What follows WebTransport's signal is another parser's, which takes it at once. */
