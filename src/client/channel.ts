@@ -89,6 +89,10 @@ export class ClientChannel<T> implements Channel<T> {
   readonly #host: ChannelHost;
 
   constructor(name: string, host: ChannelHost) {
+    // UTF-8 would make another name of it, and what the server says of that would find nobody.
+    if (!name.isWellFormed()) {
+      throw new TypeError(`A channel name must be well-formed: ${JSON.stringify(name)}`);
+    }
     this.name = name;
     this.#host = host;
   }

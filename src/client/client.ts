@@ -104,7 +104,11 @@ export interface Client {
     name: Name,
     listener: (value: ClientEvents[Name]) => void,
   ): () => void;
-  /** A channel by its name; the values in it are taken for `T`, unchecked. */
+  /**
+   * A channel by its name; the values in it are taken for `T`, unchecked.
+   *
+   * @throws {TypeError} If the name has half of a surrogate pair.
+   */
   channel<T = unknown>(name: string): Channel<T>;
   /** Calls a method of the server's application; resolves with its result. */
   rpc<T = unknown>(method: string, data?: unknown): Promise<T>;

@@ -765,3 +765,10 @@ Deno.test("with TCP cut a session moves by what the server said before", async (
   assert.equal(server.transport.kind, "webtransport");
   client.close();
 });
+
+Deno.test("a channel's name with half of a surrogate pair is refused before it becomes another", async () => {
+  const { client } = await connected();
+  assert.throws(() => client.channel("chat:\ud800"), /must be well-formed: "chat:\\ud800"/);
+  assert.equal(client.channel("chat:\u{1f600}").name, "chat:\u{1f600}");
+  client.close();
+});
