@@ -1,108 +1,124 @@
-import type { Subject } from "../policy/subject_limits.ts";
 import type { LimitName } from "./limit_name.ts";
-import type { SharedRate } from "./shared_rate.ts";
-import type { Tally } from "./tally.ts";
+import type { Quota } from "./quota.ts";
 
-/** What one subject uses on this node, of what it may use on all. */
-export interface Quota {
-  readonly subject: Subject;
-  readonly sessions: Tally;
-  readonly subscriptions: Tally;
-  /** `undefined` without a limit. */
-  readonly publishes: SharedRate | undefined;
-  readonly bytes: SharedRate | undefined;
-  /** Of this node alone. */
-  readonly channels: SharedRate | undefined;
+/** Whom a session's user and address have their quotas from. */
+export interface AccountOwner {
+  /** A session has ended, or was none after all. */
+  release(account: Account): void;
 }
 
-/** What one session uses of its user's quota, and of the quota of the address that it began at. */
+/**
+ * What one session uses of its user's quota, and of the quota of the address that it began at; each
+ * `undefined` where it has no limits. The user's comes first: it says more than that the address is
+ * used by many.
+ */
 export class Account {
-  /** The user's first: it says more than that the address is used by many. */
-  readonly #quotas: readonly Quota[];
-  readonly #release: () => void;
+  readonly user: Quota | undefined;
+  readonly address: Quota | undefined;
+  readonly #owner: AccountOwner;
 
-  constructor(quotas: readonly Quota[], release: () => void) {
-    this.#quotas = quotas;
-    this.#release = release;
+  constructor(owner: AccountOwner, user: Quota | undefined, address: Quota | undefined) {
+    this.#owner = owner;
+    this.user = user;
+    this.address = address;
   }
 
   /** Takes what a message has; or says which limit stands against it. */
   takeBytes(bytes: number, nowMs: number): LimitName | undefined {
-    for (const { bytes: rate, subject } of this.#quotas) {
-      if (rate !== undefined && !rate.take(bytes, nowMs)) {
-        return `limits.${subject}.maxBytesPerSecond`;
-      }
+    if (this.user?.bytes?.take(bytes, nowMs) === false) return "limits.user.maxBytesPerSecond";
+    if (this.address?.bytes?.take(bytes, nowMs) === false) {
+      return "limits.address.maxBytesPerSecond";
     }
     return undefined;
   }
 
   /** Takes one publish; or says which limit stands against it. */
   takePublish(nowMs: number): LimitName | undefined {
-    for (const { publishes: rate, subject } of this.#quotas) {
-      if (rate !== undefined && !rate.take(1, nowMs)) {
-        return `limits.${subject}.maxPublishesPerSecond`;
-      }
+    if (this.user?.publishes?.take(1, nowMs) === false) return "limits.user.maxPublishesPerSecond";
+    if (this.address?.publishes?.take(1, nowMs) === false) {
+      return "limits.address.maxPublishesPerSecond";
     }
     return undefined;
   }
 
-  /** Takes a channel that the session has not published to lately; or says which limit stands against it. */
+  /**
+   * Takes a channel that the session has not published to lately; or says which limit stands against
+   * it.
+   */
   takeChannel(nowMs: number): LimitName | undefined {
-    for (const { channels: rate, subject } of this.#quotas) {
-      if (rate !== undefined && !rate.take(1, nowMs)) return `limits.${subject}.maxChannels`;
-    }
+    if (this.user?.channels?.take(1, nowMs) === false) return "limits.user.maxChannels";
+    if (this.address?.channels?.take(1, nowMs) === false) return "limits.address.maxChannels";
     return undefined;
+  }
+
+  /** Takes the session's place, once; or says which limit stands against it. */
+  begin(): LimitName | undefined | Promise<LimitName | undefined> {
+    return this.#take("sessions");
+  }
+
+  /** Counts the session in any case: it was let in at another node. */
+  arrive(): void {
+    this.user?.sessions.keep();
+    this.address?.sessions.keep();
+  }
+
+  /** The session has ended, whose place was taken. Called once. */
+  end(): void {
+    this.user?.sessions.give();
+    this.address?.sessions.give();
+    this.#owner.release(this);
   }
 
   /** Takes a subscription; or says which limit stands against it. */
   subscribe(): LimitName | undefined | Promise<LimitName | undefined> {
-    return takeAll(this.#quotas, "subscriptions");
+    return this.#take("subscriptions");
   }
 
-  /** Counts subscriptions that the session has brought from another node. */
-  keepSubscriptions(count: number): void {
-    for (const { subscriptions } of this.#quotas) subscriptions.keep(count);
+  /** Counts a subscription that the session has brought from another node. */
+  keepSubscription(): void {
+    this.user?.subscriptions.keep();
+    this.address?.subscriptions.keep();
   }
 
-  /** Gives subscriptions back. */
-  unsubscribe(count: number): void {
-    for (const { subscriptions } of this.#quotas) subscriptions.give(count);
+  /** Gives a subscription back. */
+  unsubscribe(): void {
+    this.user?.subscriptions.give();
+    this.address?.subscriptions.give();
   }
 
-  /** The session has ended. Called once. */
-  end(): void {
-    for (const { sessions } of this.#quotas) sessions.give();
-    this.#release();
-  }
-}
-
-/** Takes one of each quota, or none; at once where no other node has to be asked. */
-export function takeAll(
-  quotas: readonly Quota[],
-  what: "sessions" | "subscriptions",
-  from = 0,
-): LimitName | undefined | Promise<LimitName | undefined> {
-  for (let at = from; at < quotas.length; at++) {
-    const taken = quotas[at]![what].take();
+  /** Takes one of each, or none; at once where no other node has to be asked. */
+  #take(what: Counted): LimitName | undefined | Promise<LimitName | undefined> {
+    const taken = this.user?.[what].take();
     if (taken instanceof Promise) {
-      return taken.then((taken) =>
-        taken ? takeAll(quotas, what, at + 1) : refuse(quotas, what, at)
-      );
+      return taken.then((taken) => taken ? this.#takeOfAddress(what) : NAMES.user[what]);
     }
-    if (!taken) return refuse(quotas, what, at);
+    return taken === false ? NAMES.user[what] : this.#takeOfAddress(what);
   }
-  return undefined;
+
+  #takeOfAddress(what: Counted): LimitName | undefined | Promise<LimitName | undefined> {
+    const taken = this.address?.[what].take();
+    return taken instanceof Promise
+      ? taken.then((taken) => this.#settle(what, taken))
+      : this.#settle(what, taken !== false);
+  }
+
+  /** The user gets back what the address has no room for. */
+  #settle(what: Counted, taken: boolean): LimitName | undefined {
+    if (taken) return undefined;
+    this.user?.[what].give();
+    return NAMES.address[what];
+  }
 }
 
-/** The quota at `at` has no room: those before it get back what was taken. */
-function refuse(
-  quotas: readonly Quota[],
-  what: "sessions" | "subscriptions",
-  at: number,
-): LimitName {
-  for (let before = 0; before < at; before++) quotas[before]![what].give();
-  const { subject } = quotas[at]!;
-  return what === "sessions"
-    ? `limits.${subject}.maxSessions`
-    : `limits.${subject}.maxSubscriptions`;
-}
+type Counted = "sessions" | "subscriptions";
+
+const NAMES = {
+  user: {
+    sessions: "limits.user.maxSessions",
+    subscriptions: "limits.user.maxSubscriptions",
+  },
+  address: {
+    sessions: "limits.address.maxSessions",
+    subscriptions: "limits.address.maxSubscriptions",
+  },
+} as const;

@@ -1,12 +1,11 @@
 import type { LimitStore } from "../broker/limit_store.ts";
 import { addressKey } from "../policy/admission.ts";
 import type { Clock, TimerId } from "../policy/clock.ts";
-import { RateLimit } from "../policy/rate_limit.ts";
 import type { Subject, SubjectLimits } from "../policy/subject_limits.ts";
-import { Account, type Quota, takeAll } from "./account.ts";
+import { Account, type AccountOwner } from "./account.ts";
 import type { LimitName } from "./limit_name.ts";
-import { SharedRate, type SharedRateTerms } from "./shared_rate.ts";
-import { Tally, type TallyStore } from "./tally.ts";
+import { Quota, type QuotaTerms, quotaTerms } from "./quota.ts";
+import type { TallyStore } from "./tally.ts";
 
 export interface LimitsOptions {
   readonly limits: Readonly<Record<Subject, SubjectLimits>>;
@@ -28,27 +27,34 @@ export interface Subjects {
  * What users and addresses use on this node. It remembers those that have sessions here, and for a
  * moment those that had some, so that nobody gets a new rate by leaving.
  */
-export class Limits {
+export class Limits implements AccountOwner {
   readonly #options: LimitsOptions;
   readonly #store: TallyStore | undefined;
   /** By subject: bounded by the sessions, and by the admission's rate for those that have gone. */
-  readonly #held = new Map<string, Held>();
+  readonly #quotas = new Map<string, Quota>();
   /** Those without a session, the longest first. */
-  readonly #idle = new Set<Held>();
-  readonly #terms: Readonly<Record<Subject, Terms>>;
+  readonly #idle = new Set<Quota>();
+  readonly #terms: Readonly<Record<Subject, QuotaTerms | undefined>>;
   #renewTimer: TimerId | undefined;
   #closed = false;
-  #renewing: Iterator<Held> | undefined;
+  /** When a failure may be told of again. */
+  #tellMs = 0;
+  #renewing: Iterator<Quota> | undefined;
 
   constructor(options: LimitsOptions) {
     const { limits, store, clock, onError } = options;
     this.#options = options;
-    this.#terms = { user: termsOf(limits.user, clock), address: termsOf(limits.address, clock) };
+    this.#terms = {
+      user: quotaTerms(limits.user, clock),
+      address: quotaTerms(limits.address, clock),
+    };
     this.#store = store && {
       limits: store,
       failing: false,
       onFailing: (error) => {
-        if (this.#closed) return;
+        // Of several servers one may fail, and the others clear its failure over and over.
+        if (this.#closed || clock.now() < this.#tellMs) return;
+        this.#tellMs = clock.now() + TELL_MS;
         const reason = error instanceof Error ? error.message : String(error);
         onError(new Error(`Limits hold on each node alone: ${reason}`));
       },
@@ -66,7 +72,7 @@ export class Limits {
 
   /** How many subjects are remembered. */
   get size(): number {
-    return this.#held.size;
+    return this.#quotas.size;
   }
 
   /**
@@ -75,27 +81,30 @@ export class Limits {
    *
    * @param arrives It was let in at another node, and is counted in any case.
    */
-  open(subjects: Subjects, arrives: boolean): Account | LimitName | Promise<Account | LimitName> {
+  open(
+    { user, address }: Subjects,
+    arrives: boolean,
+  ): Account | LimitName | Promise<Account | LimitName> {
     this.#forgetIdle();
-    const held = SUBJECTS.map((subject) => this.#hold(subject, subjects[subject]))
-      .filter((held) => held !== undefined);
-    if (held.length === 0) return NO_ACCOUNT;
-    for (const each of held) each.users++;
-    const release = () => {
-      for (const each of held) this.#release(each);
-    };
-    const quotas = held.map(({ quota }) => quota);
-    const finish = (limit: LimitName | undefined) => {
-      if (limit === undefined) return new Account(quotas, release);
-      release();
-      return limit;
-    };
+    const account = new Account(
+      this,
+      this.#quotaOf("user", user),
+      this.#quotaOf("address", address && addressKey(address)),
+    );
     if (arrives) {
-      for (const { sessions } of quotas) sessions.keep();
-      return finish(undefined);
+      account.arrive();
+      return account;
     }
-    const taken = takeAll(quotas, "sessions");
-    return taken instanceof Promise ? taken.then(finish) : finish(taken);
+    const limit = account.begin();
+    return limit instanceof Promise
+      ? limit.then((limit) => this.#opened(account, limit))
+      : this.#opened(account, limit);
+  }
+
+  release({ user, address }: Account): void {
+    if (user !== undefined) this.#leave(user);
+    if (address !== undefined) this.#leave(address);
+    this.#forgetIdle();
   }
 
   /** Says no more of what is here; what sessions have given back by now is under way. */
@@ -104,62 +113,50 @@ export class Limits {
     if (this.#renewTimer !== undefined) this.#options.clock.clearTimeout(this.#renewTimer);
   }
 
-  #hold(subject: Subject, name: string | undefined): Held | undefined {
+  #opened(account: Account, limit: LimitName | undefined): Account | LimitName {
+    if (limit === undefined) return account;
+    this.release(account);
+    return limit;
+  }
+
+  #quotaOf(subject: Subject, name: string | undefined): Quota | undefined {
     const terms = this.#terms[subject];
-    if (name === undefined || !terms.any) return undefined;
-    const key = `${subject} ${subject === "address" ? addressKey(name) : name}`;
-    let held = this.#held.get(key);
-    if (held === undefined) {
-      held = { key, quota: this.#createQuota(subject, terms, key), users: 0, idleMs: 0 };
-      this.#held.set(key, held);
+    if (name === undefined || terms === undefined) return undefined;
+    const key = `${subject} ${name}`;
+    let quota = this.#quotas.get(key);
+    if (quota === undefined) {
+      quota = new Quota(key, terms, this.#options.store, this.#store);
+      this.#quotas.set(key, quota);
     }
-    this.#idle.delete(held);
-    return held;
+    quota.users++;
+    this.#idle.delete(quota);
+    return quota;
   }
 
-  #createQuota(
-    subject: Subject,
-    { limits, publishes, bytes, channels }: Terms,
-    key: string,
-  ): Quota {
-    const { store } = this.#options;
-    const rate = (what: string, terms: SharedRateTerms | undefined) =>
-      terms && new SharedRate(`${key} ${what}`, terms, store);
-    return {
-      subject,
-      sessions: new Tally(`${key} sessions`, limits.maxSessions, this.#store),
-      subscriptions: new Tally(`${key} subscriptions`, limits.maxSubscriptions, this.#store),
-      publishes: rate("publishes", publishes),
-      bytes: rate("bytes", bytes),
-      channels: channels && new SharedRate(`${key} channels`, channels, undefined),
-    };
-  }
-
-  #release(held: Held): void {
-    held.users--;
-    if (held.users > 0) return;
-    held.idleMs = this.#options.clock.now();
-    this.#idle.add(held);
-    this.#forgetIdle();
+  #leave(quota: Quota): void {
+    quota.users--;
+    if (quota.users > 0) return;
+    quota.idleMs = this.#options.clock.now();
+    this.#idle.add(quota);
   }
 
   #forgetIdle(): void {
     const nowMs = this.#options.clock.now();
-    for (const held of this.#idle) {
-      if (held.idleMs > nowMs - KEEP_MS) return;
-      this.#idle.delete(held);
-      const { sessions, subscriptions, channels } = held.quota;
-      // What it gives back is under way yet: a new one would tell the store of its own before it.
-      const settled = sessions.idle && subscriptions.idle && channels?.isFull(nowMs) !== false;
-      if (settled) this.#held.delete(held.key);
-      else this.#idle.add(Object.assign(held, { idleMs: nowMs }));
+    for (const quota of this.#idle) {
+      if (quota.idleMs > nowMs - KEEP_MS) return;
+      this.#idle.delete(quota);
+      if (quota.settled(nowMs)) this.#quotas.delete(quota.key);
+      else {
+        quota.idleMs = nowMs;
+        this.#idle.add(quota);
+      }
     }
   }
 
   #renewSoon(store: LimitStore): void {
     const stepMs = Math.min(1000, store.ttlMs / 6);
     this.#renewTimer = this.#options.clock.setTimeout(() => {
-      this.#renew(Math.ceil(this.#held.size * 3 * stepMs / store.ttlMs));
+      this.#renew(Math.ceil(this.#quotas.size * 3 * stepMs / store.ttlMs));
       this.#renewSoon(store);
     }, stepMs);
   }
@@ -167,57 +164,19 @@ export class Limits {
   /** Says of some how many there are, so that each one's turn comes three times in its time. */
   #renew(count: number): void {
     for (let left = count; left > 0; left--) {
-      this.#renewing ??= this.#held.values();
+      this.#renewing ??= this.#quotas.values();
       const { value, done } = this.#renewing.next();
       if (done) {
         this.#renewing = undefined;
         return;
       }
-      const { sessions, subscriptions } = value.quota;
-      if (sessions.count > 0) sessions.say();
-      if (subscriptions.count > 0) subscriptions.say();
+      value.say();
     }
   }
 }
 
-/** A subject that is remembered. */
-interface Held {
-  readonly key: string;
-  readonly quota: Quota;
-  /** Sessions, and those that ask to be one. */
-  users: number;
-  /** Since when there are none. */
-  idleMs: number;
-}
+/** What is settled is looked for no more often than this. */
+const KEEP_MS = 1000;
 
-/** What is the same for all users, or all addresses. */
-interface Terms {
-  readonly limits: SubjectLimits;
-  /** Whether anything is limited. */
-  readonly any: boolean;
-  readonly publishes: SharedRateTerms | undefined;
-  readonly bytes: SharedRateTerms | undefined;
-  readonly channels: SharedRateTerms | undefined;
-}
-
-function termsOf(limits: SubjectLimits, clock: Clock): Terms {
-  const rate = (most: number, seconds = 1): SharedRateTerms | undefined =>
-    most === Infinity ? undefined : {
-      perSecond: most,
-      limit: new RateLimit({ ratePerSecond: most / seconds, burst: most }, clock),
-    };
-  return {
-    limits,
-    any: Object.values(limits).some((limit) => limit < Infinity),
-    publishes: rate(limits.maxPublishesPerSecond),
-    bytes: rate(limits.maxBytesPerSecond),
-    channels: rate(limits.maxChannels, 60),
-  };
-}
-
-const SUBJECTS = ["user", "address"] as const;
-
-const NO_ACCOUNT = new Account([], () => {});
-
-/** A bucket of a second is full by then; that of a minute is looked at. */
-const KEEP_MS = 2000;
+/** Often enough to be seen, seldom enough to be read. */
+const TELL_MS = 60_000;

@@ -179,7 +179,7 @@ export class SessionSubscriptions {
         subscription.suspend(undefined);
         subscriptions.set(channel, subscription);
         subscription.counted = true;
-        this.#session.account.keepSubscriptions(1);
+        this.#session.account.keepSubscription();
       } catch {
         // The nodes are configured differently: the client is told when it asks.
       }
@@ -270,14 +270,14 @@ export class SessionSubscriptions {
     const { account } = this.#session;
     if (limit !== undefined) throw this.#session.refusalOf(limit, `"${subscription.channel}"`);
     if (this.#has(subscription)) subscription.counted = true;
-    else account.unsubscribe(1);
+    else account.unsubscribe();
     this.#require(subscription);
   }
 
   #uncount(subscription: Subscription): void {
     if (!subscription.counted) return;
     subscription.counted = false;
-    this.#session.account.unsubscribe(1);
+    this.#session.account.unsubscribe();
   }
 
   #forget(channel: string): void {

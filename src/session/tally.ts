@@ -57,15 +57,14 @@ export class Tally {
   }
 
   /** Counts what is there in any case: it was let in at another node. */
-  keep(count = 1): void {
-    this.#count += count;
+  keep(): void {
+    this.#count++;
     this.say();
   }
 
-  /** Gives back. */
-  give(count = 1): void {
-    if (count === 0) return;
-    this.#count -= count;
+  /** Gives one back. */
+  give(): void {
+    this.#count--;
     this.say();
   }
 
