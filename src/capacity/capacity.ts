@@ -10,27 +10,35 @@ export interface Capacity {
   readonly sessions: Readonly<Record<TransportKind, number>>;
   /** What all sessions together may take; `Infinity` where the limit is not known. */
   readonly share: Cost;
-  /** Open files that one connection over TCP takes, in count: more than one through a relay. */
-  readonly descriptorsPerSocket: number;
+  /** What one session takes, by its transport. */
+  readonly cost: Readonly<Record<TransportKind, Cost>>;
 }
 
-/** How many sessions `limits` carry, by the measured cost of each. */
-export function capacityOf(limits: Limits, descriptorsPerSocket = 1): Capacity {
+/**
+ * How many sessions `limits` carry, by the measured cost of each.
+ *
+ * @param perSocket What each connection over TCP takes besides.
+ */
+export function capacityOf(limits: Limits, perSocket: Cost = NO_COST): Capacity {
   const { openFiles = Infinity, memoryBytes = Infinity, heapBytes } = limits;
   const share: Cost = {
     descriptors: left(openFiles, NODE_COST.descriptors + spareDescriptors(openFiles)),
     memoryBytes: left(memoryBytes * USABLE, NODE_COST.memoryBytes),
     heapBytes: left(heapBytes * USABLE, NODE_COST.heapBytes),
   };
-  const inSockets = { ...share, descriptors: Math.floor(share.descriptors / descriptorsPerSocket) };
+  const cost = {
+    webtransport: withSockets(SESSION_COST.webtransport, perSocket),
+    websocket: withSockets(SESSION_COST.websocket, perSocket),
+    sse: withSockets(SESSION_COST.sse, perSocket),
+  };
   return {
     limits,
     share,
-    descriptorsPerSocket,
+    cost,
     sessions: {
-      webtransport: carried(inSockets, SESSION_COST.webtransport),
-      websocket: carried(inSockets, SESSION_COST.websocket),
-      sse: carried(inSockets, SESSION_COST.sse),
+      webtransport: carried(share, cost.webtransport),
+      websocket: carried(share, cost.websocket),
+      sse: carried(share, cost.sse),
     },
   };
 }
@@ -39,8 +47,8 @@ export function capacityOf(limits: Limits, descriptorsPerSocket = 1): Capacity {
  * How many sessions a node takes where no number is set: what its memory holds of the smallest. Open
  * files do not count, for WebTransport takes none.
  */
-export function defaultMaxSessions({ share }: Capacity): number {
-  const inMemory = carried({ ...share, descriptors: Infinity }, SESSION_COST.websocket);
+export function defaultMaxSessions({ share, cost }: Capacity): number {
+  const inMemory = carried({ ...share, descriptors: Infinity }, cost.websocket);
   return Math.max(1, Math.min(MAX_SESSIONS, inMemory));
 }
 
@@ -57,6 +65,17 @@ const MAX_SESSIONS = 50_000;
 
 /** Part of memory and heap that may be used: near the end both get slow, and then fatal. */
 export const USABLE = 0.9;
+
+/** The cost of a session, each of whose open files is a socket, which takes `more`. */
+function withSockets({ descriptors, memoryBytes, heapBytes }: Cost, more: Cost): Cost {
+  return {
+    descriptors: descriptors + descriptors * more.descriptors,
+    memoryBytes: memoryBytes + descriptors * more.memoryBytes,
+    heapBytes: heapBytes + descriptors * more.heapBytes,
+  };
+}
+
+const NO_COST: Cost = { descriptors: 0, memoryBytes: 0, heapBytes: 0 };
 
 function left(all: number, taken: number): number {
   return Math.max(0, Math.floor(all - taken));

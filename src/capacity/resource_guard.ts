@@ -1,7 +1,6 @@
 import type { Clock } from "../policy/clock.ts";
 import type { TransportKind } from "../transport/transport.ts";
 import { type Capacity, USABLE } from "./capacity.ts";
-import { SESSION_COST } from "./session_cost.ts";
 
 /** What a {@linkcode ResourceGuard} needs. */
 export interface ResourceGuardOptions {
@@ -44,7 +43,7 @@ export class ResourceGuard {
   take(kind: TransportKind, overTcp: boolean): void {
     const { capacity: { limits, share }, maxSessions } = this.#options;
     this.#transports++;
-    if (overTcp) this.#descriptors += this.#descriptorsOf(kind);
+    if (overTcp) this.#descriptors += this.#options.capacity.cost[kind].descriptors;
     this.#warn("open files", this.#descriptors, share.descriptors, `of ${limits.openFiles} in all`);
     this.#warn("transports", this.#transports, maxSessions, "by admission.maxSessions");
   }
@@ -52,11 +51,7 @@ export class ResourceGuard {
   /** Counts a transport that has ended, as {@linkcode ResourceGuard.take} counted it. */
   release(kind: TransportKind, overTcp: boolean): void {
     this.#transports--;
-    if (overTcp) this.#descriptors -= this.#descriptorsOf(kind);
-  }
-
-  #descriptorsOf(kind: TransportKind): number {
-    return SESSION_COST[kind].descriptors * this.#options.capacity.descriptorsPerSocket;
+    if (overTcp) this.#descriptors -= this.#options.capacity.cost[kind].descriptors;
   }
 
   #hasMemory(): boolean {

@@ -24,9 +24,6 @@ export interface ProxyListenerOptions extends TcpListenerOptions {
  */
 export const MAX_RELAYS = 28_000;
 
-/** A connection takes the one from the balancer, and both ends of the one within the process. */
-export const DESCRIPTORS_PER_RELAY = 3;
-
 /**
  * A TCP port on which balancers begin each connection with a header of the PROXY protocol.
  *

@@ -1,5 +1,6 @@
 import { createApi } from "../api/api.ts";
 import { type Capacity, capacityOf, defaultMaxSessions } from "../capacity/capacity.ts";
+import { RELAY_COST } from "../capacity/session_cost.ts";
 import { readLimits } from "../capacity/read_limits.ts";
 import { ResourceGuard } from "../capacity/resource_guard.ts";
 import type { PublicAddress, ServerOptions } from "../options.ts";
@@ -20,7 +21,7 @@ import { startNode } from "./node.ts";
 import { Metrics } from "./metrics.ts";
 import { OriginGate } from "./origin_gate.ts";
 import { RefusalLog } from "./refusal_log.ts";
-import { DESCRIPTORS_PER_RELAY, MAX_RELAYS } from "./proxy_listener.ts";
+import { MAX_RELAYS } from "./proxy_listener.ts";
 import { createRouter } from "./router.ts";
 import { SecurityHeaders } from "./security_headers.ts";
 import { SlipstreamServer } from "./slipstream_server.ts";
@@ -39,7 +40,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
   const checked = resolveOptions(options);
   const capacity = capacityOf(
     readLimits(),
-    checked.proxies.proxyProtocol ? DESCRIPTORS_PER_RELAY : 1,
+    checked.proxies.proxyProtocol ? RELAY_COST : undefined,
   );
   const resolved = withMaxSessions(checked, capacity);
   const { clock, random, log } = resolved;
@@ -75,7 +76,7 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
       isProxy: (address) => addresses.isProxy(address),
       maxRelays: Math.min(
         MAX_RELAYS,
-        Math.floor(capacity.share.descriptors / DESCRIPTORS_PER_RELAY),
+        Math.floor(capacity.share.descriptors / (1 + RELAY_COST.descriptors)),
       ),
       userTimeoutMs: Math.max(
         resolved.session.writeTimeoutMs,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { capacityOf, defaultMaxSessions } from "../../src/capacity/capacity.ts";
+import { RELAY_COST } from "../../src/capacity/session_cost.ts";
 
 const HEAP = 4_000_000_000;
 
@@ -56,3 +57,11 @@ for (
     assert.equal(defaultMaxSessions(capacity), expected);
   });
 }
+
+Deno.test("capacityOf() counts three files for a connection that is relayed", () => {
+  const limits = { openFiles: 1024, memoryBytes: 8e9, heapBytes: HEAP };
+  const { sessions } = capacityOf(limits, RELAY_COST);
+  assert.deepEqual(sessions, { ...capacityOf(limits).sessions, websocket: 296, sse: 148 });
+  const inMemory = { ...limits, openFiles: Infinity, memoryBytes: 1e9 };
+  assert.equal(defaultMaxSessions(capacityOf(inMemory, RELAY_COST)), 13_000);
+});

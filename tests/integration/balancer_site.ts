@@ -16,11 +16,7 @@ export const BALANCER = "127.0.0.14";
 
 /** Starts README's nginx, before the nodes on `port` of its machines. */
 export async function startNginx(folder: string, port: number): Promise<Deno.ChildProcess> {
-  const readme = await Deno.readTextFile(`${ROOT}README.md`);
-  const block = /^```nginx slipstream.conf\n(.*?)^```$/ms.exec(readme)?.[1];
-  assert.ok(block, "README has a configuration of nginx");
-  const file = `${folder}/nginx.conf`;
-  const config = block
+  const config = (await nginxOfReadme("slipstream.conf"))
     .replaceAll(/10\.0\.0\.(1[123]):4433/g, `127.0.0.$1:${port}`)
     .replaceAll("listen 4433", `listen 127.0.0.1:${port}`)
     // What its machine's address is by itself.
@@ -28,6 +24,20 @@ export async function startNginx(folder: string, port: number): Promise<Deno.Chi
     .replace("worker_rlimit_nofile 200000", "worker_rlimit_nofile 1000")
     .replace("worker_connections 60000", "worker_connections 400");
   assert.doesNotMatch(config, /4433/);
+  return await runNginx(folder, config);
+}
+
+/** The text of a configuration in README. */
+export async function nginxOfReadme(name: string): Promise<string> {
+  const readme = await Deno.readTextFile(`${ROOT}README.md`);
+  const [, after] = readme.split(`\`\`\`nginx ${name}\n`);
+  assert.ok(after, "README has a configuration of nginx");
+  return after.slice(0, after.indexOf("```"));
+}
+
+/** Starts nginx; its files land in `folder`. */
+export async function runNginx(folder: string, config: string): Promise<Deno.ChildProcess> {
+  const file = `${folder}/nginx.conf`;
   await Deno.writeTextFile(file, config);
   const own = `daemon off; pid ${folder}/nginx.pid;`;
   return new Deno.Command(findProgram("nginx")!, {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ProxyListener } from "../../src/server/proxy_listener.ts";
+import { createDevelopmentCertificate } from "../../src/tls/development_certificate.ts";
 import { FakeClock } from "../fake_clock.ts";
 import { until } from "../until.ts";
 
@@ -64,7 +65,7 @@ async function readAll(conn: Deno.TcpConn): Promise<string> {
   return text;
 }
 
-async function answerOf(conn: Deno.TcpConn): Promise<string> {
+async function answerOf(conn: Deno.Conn): Promise<string> {
   const buffer = new Uint8Array(4096);
   const read = await conn.read(buffer);
   return new TextDecoder().decode(buffer.subarray(0, read ?? 0));
@@ -143,6 +144,42 @@ Deno.test({
       await response.body?.cancel();
     });
   },
+});
+
+Deno.test("a new certificate is served behind the header, and those who are there stay", async () => {
+  const certificate = async () => {
+    const { certPem, keyPem, notAfter, sha256 } = await createDevelopmentCertificate();
+    return { certPem, keyPem, notAfterMs: notAfter.getTime(), sha256: sha256.toBase64() };
+  };
+  const [first, second] = [await certificate(), await certificate()];
+  const listener = new ProxyListener({
+    ...{ hostname: "127.0.0.1", port: 0, certificate: first, userTimeoutMs: 0, maxRelays: 10 },
+    handler: (_, { peer }) => new Response(peer!.address),
+    onError: (error) => reportError(error),
+    clock: new FakeClock(),
+    isProxy: () => true,
+  });
+  const meet = async ({ certPem }: { certPem: string }) => {
+    const tcp = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+    await tcp.write(encoder.encode(HEADER));
+    const tls = await Deno.startTls(tcp, { hostname: "localhost", caCerts: [certPem] });
+    await tls.handshake();
+    return tls;
+  };
+  const ask = async (tls: Deno.TlsConn) => {
+    await tls.write(encoder.encode(REQUEST));
+    assert.match(await answerOf(tls), /192\.0\.2\.7$/);
+  };
+  const early = await meet(first);
+  await ask(early);
+  listener.replace(second);
+  await ask(early);
+  early.close();
+  listener.closeReplaced();
+  const late = await meet(second);
+  await ask(late);
+  late.close();
+  await listener.close();
 });
 
 function openFiles(): number {
