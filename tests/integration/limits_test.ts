@@ -7,6 +7,7 @@ import { TestRedis } from "../broker/redis_server.ts";
 import { withTempFolder } from "../temp_folder.ts";
 import { until } from "../until.ts";
 import { type Kind, KINDS, type TestServer, withServer } from "./harness.ts";
+import { roam } from "./nodes.ts";
 import { openRaw, type RawPeer } from "./raw_peer.ts";
 
 const AUTH: ServerOptions = { auth: { key: SECRET } };
@@ -102,6 +103,26 @@ Deno.test("a node refuses a user who has used up the rate at another", async () 
     assert.ok(taken < 100, `by itself the node would give a hundred: ${taken}`);
   });
 });
+
+for (const kind of KINDS) {
+  Deno.test(`${kind}: a session goes on at another node, though its user has no place for one more`, async () => {
+    await withTwo({ limits: { user: { maxSessions: 1 } } }, async ([one, other]) => {
+      const token = await sign({ sub: "ann" });
+      const { client, leadTo } = roam(one.server.developmentUrl!, { token, transports: [kind] });
+      await client.channel("chat:a").subscribe({ onPublication() {} }).ready;
+      const { session } = client;
+      leadTo(other.server.developmentUrl!);
+      client.use([kind]);
+      await until(() => other.server.sessions.count === 1, "it has come over");
+      await client.channel("chat:a").publish("x");
+      assert.equal(client.session, session);
+      await until(() => one.server.sessions.count === 0, "it has gone here");
+      await untilIn(() => tryToEnter(kind, one.server, "ann"), `${CloseCode.OVERLOADED}`);
+      client.close();
+      await untilIn(() => tryToEnter(kind, one.server, "ann"));
+    });
+  });
+}
 
 Deno.test("what a killed node's user had is free at another after its time", async () => {
   const redis = await TestRedis.start();
