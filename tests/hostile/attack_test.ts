@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { runAttack } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";
 
-const MESSAGES = 3000;
+const MESSAGES = 2000;
 
 Deno.test("malformed messages over every transport hurt no honest session, and leave nothing behind", async () => {
   const { results, troubles, honestPublications } = await runAttack({
