@@ -124,6 +124,14 @@ export function normalizeOrigin(origin: string): string | undefined {
   return `${protocol}//${host.toLowerCase()}${port === "" ? "" : `:${port}`}`;
 }
 
+/**
+ * Whether any page can have made its own name lead to the server under which a request with this
+ * origin came (DNS rebinding): over plain http, under a name.
+ */
+export function isRebindable(origin: string): boolean {
+  return !origin.startsWith("https:") && !NOT_REBINDABLE.test(origin);
+}
+
 const ALLOWED: OriginDecision = { allowed: true };
 
 const ORIGIN_SHAPE = /^[a-z][a-z0-9+.-]*:\/\/[^\s/\\?#@*]+$/i;
@@ -140,7 +148,7 @@ function refuse(reason: OriginRefusal): OriginDecision {
 
 function vouchesFor({ scheme, authority }: RequestTarget, origin: string): boolean {
   const own = normalizeOrigin(`${scheme}://${authority}`);
-  return own === origin && (own.startsWith("https:") || NOT_REBINDABLE.test(own));
+  return own === origin && !isRebindable(own);
 }
 
 function requireOrigin(pattern: string): string {

@@ -2,6 +2,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { RedisState } from "../broker/redis_broker.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { MetricsOptions } from "../options.ts";
+import { isRebindable } from "../policy/origin.ts";
 import { equalSecrets } from "../session/secret.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
 import { bearerOf } from "../transport/sse_handler.ts";
@@ -46,7 +47,8 @@ export class Metrics {
     if (key !== undefined && !equalSecrets(bearerOf(headers) ?? "", key)) {
       return refuse(401, 'The key was expected: "Authorization: Bearer <key>"');
     }
-    if (key === undefined && !local) {
+    // A page whose name was made to lead here is on this machine too, as its browser is.
+    if (key === undefined && (!local || isRebindable(new URL(request.url).origin))) {
       return refuse(403, "Without metrics.key a program on this machine was expected");
     }
     return new Response(await this.#registry.metrics(), {

@@ -11,19 +11,23 @@ export class DemoSite {
   readonly server: SlipstreamServer;
   readonly #demo: ReturnType<typeof createDemo>;
   readonly #browser: Browser;
+  readonly #url: string;
   readonly #complaints: string[] = [];
 
   private constructor(
     server: SlipstreamServer,
     demo: ReturnType<typeof createDemo>,
     browser: Browser,
+    url: string,
   ) {
+    this.#url = url;
     this.server = server;
     this.#demo = demo;
     this.#browser = browser;
   }
 
-  static async open(): Promise<DemoSite> {
+  /** @param options Whether the pages are visited over https, with the server's own certificate. */
+  static async open({ https = false } = {}): Promise<DemoSite> {
     const demo = createDemo({ clock: systemClock, random: seededRandom(1) });
     const server = await serve({
       port: 0,
@@ -32,7 +36,8 @@ export class DemoSite {
       rpc: demo.rpc,
     });
     await demo.start(server);
-    return new DemoSite(server, demo, await launchChromium());
+    const browser = await launchChromium({ ignoreCertificates: https });
+    return new DemoSite(server, demo, browser, https ? server.url : server.developmentUrl!);
   }
 
   /** Opens a page in a browser context of its own; what Chromium complains of is remembered. */
@@ -45,7 +50,7 @@ export class DemoSite {
     });
     page.on("pageerror", (error) => this.#complaints.push(`${path}: ${error}`));
     await page.setViewport({ width, height });
-    await page.goto(`${this.server.developmentUrl}${path}`);
+    await page.goto(`${this.#url}${path}`);
     await page.waitForSelector('#status[data-state="connected"]');
     return page;
   }

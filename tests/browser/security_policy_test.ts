@@ -1,20 +1,23 @@
 import { DemoSite } from "./demo_site.ts";
 
-Deno.test("no page breaks its content security policy, over any transport", async () => {
-  const site = await DemoSite.open();
-  try {
-    for (const path of ["/", "/arena", "/ticker"]) {
-      for (const transport of ["webtransport", "websocket", "sse"]) {
-        // It is connected by the one that it may use.
-        const page = await site.visit(`${path}?transport=${transport}`);
-        await page.close();
+for (const https of [false, true]) {
+  const over = https ? "https" : "http";
+  Deno.test(`no page breaks its content security policy over ${over}, over any transport`, async () => {
+    const site = await DemoSite.open({ https });
+    try {
+      for (const path of https ? ["/"] : ["/", "/arena", "/ticker"]) {
+        for (const transport of ["webtransport", "websocket", "sse"]) {
+          // It is connected by the one that it may use.
+          const page = await site.visit(`${path}?transport=${transport}`);
+          await page.close();
+        }
       }
+      site.assertNoComplaints();
+    } finally {
+      await site.close();
     }
-    site.assertNoComplaints();
-  } finally {
-    await site.close();
-  }
-});
+  });
+}
 
 Deno.test("what a page's policy forbids does not happen: a script in the page, or another server", async () => {
   const site = await DemoSite.open();

@@ -123,8 +123,11 @@ Deno.test("/metrics without a key answers no request that came through a proxy",
   });
   await withServer({}, async ({ server }) => {
     const sockets: Deno.Conn[] = [];
-    assert.equal((await ask(server, sockets, "/metrics")).status, 200);
-    const forwarded = { "x-forwarded-for": "192.0.2.1" };
+    assert.equal((await ask(server, sockets, "/metrics", { host: "localhost" })).status, 200);
+    assert.equal((await ask(server, sockets, "/metrics", { host: "127.0.0.1:1" })).status, 200);
+    // Any page can have its own name lead here.
+    assert.equal((await ask(server, sockets, "/metrics", { host: "evil.example" })).status, 403);
+    const forwarded = { host: "localhost", "x-forwarded-for": "192.0.2.1" };
     assert.equal((await ask(server, sockets, "/metrics", forwarded)).status, 403);
     for (const conn of sockets) conn.close();
   });
