@@ -91,4 +91,5 @@ const rows = (["microsPerDelivery", "p50Ms", "p99Ms", "kbEach"] as const).map((f
   const [direct, relay] = [median("direct", figure), median("relay", figure)];
   return [figure, direct.toFixed(2), relay.toFixed(2), (relay / direct).toFixed(2)].join("\t");
 });
-console.log(["figure\tdirect\trelay\tratio", ...rows].join("\n"));
+const table = ["figure\tdirect\trelay\tratio", ...rows].join("\n");
+Deno.stdout.writeSync(new TextEncoder().encode(`${table}\n`));
