@@ -4,12 +4,8 @@ import type { Random } from "../policy/random.ts";
 import type { Position, Publication } from "../protocol/message.ts";
 import type { Broker, BrokerSink, HistoryPage, NewPublication, Retention } from "./broker.ts";
 import { ChannelKeys } from "./redis_keys.ts";
-import {
-  decodePublication,
-  encodeBody,
-  EPOCH_LENGTH,
-  type RedisPresenceEvent,
-} from "./redis_message.ts";
+import { decodePublication, EPOCH_LENGTH, type RedisPresenceEvent } from "./redis_message.ts";
+import { RedisPublisher } from "./redis_publisher.ts";
 import { RedisRequests } from "./redis_requests.ts";
 import type { PageReply } from "./redis_scripts.ts";
 import type { RedisServer } from "./redis_server.ts";
@@ -60,11 +56,11 @@ export interface RedisPlace {
 }
 
 /**
- * The broker of a node that shares Redis with others. Every publication is one script; what is
- * missed is found by its offset. How it holds is in `README.md`.
+ * The broker of a node that shares Redis with others. Publications go by scripts; what is missed is found by its offset. How it holds is in `README.md`.
  */
 export class RedisBroker implements Broker {
   readonly requests: RedisRequests;
+  readonly #publisher: RedisPublisher;
   readonly #options: RedisBrokerOptions;
   readonly #prefix: string;
   readonly #checkIntervalMs: number;
@@ -87,6 +83,7 @@ export class RedisBroker implements Broker {
     this.#servers = openServers(redis, { clock, random, timeoutMs, onError });
     this.#names = this.#servers.map(({ name }) => name);
     this.requests = new RedisRequests({ clock, timeoutMs, maxPendingBytes });
+    this.#publisher = new RedisPublisher(this.requests);
   }
 
   /** @throws {Error} If a server cannot be reached in time, naming it. */
@@ -126,33 +123,11 @@ export class RedisBroker implements Broker {
 
   // Async, so that what is too much rejects.
   async publish(publication: NewPublication, retention: Retention): Promise<Position> {
-    const { channel, key, publisher, once } = publication;
+    const { channel } = publication;
     const keys = this.#keys(channel);
     const { server } = this.#shardOf(channel);
-    const body = encodeBody(publication);
-    this.requests.admit(body.byteLength);
-    const latest = retention.latest && key !== undefined;
-    const places = [keys.meta, latest ? keys.latest : keys.history, keys.order, keys.channel];
-    const what = [
-      ...this.#opening(server, keys, retention),
-      server.sharded ? "SPUBLISH" : "PUBLISH",
-      body,
-      latest ? retention.maxKeys : retention.historySize,
-      Math.ceil(latest ? retention.keyTtlMs : retention.historyTtlMs),
-      latest ? key : "",
-    ];
-    const sent = once === undefined || publisher === undefined
-      ? server.scripts.slipPublish(...places, ...what)
-      : server.scripts.slipPublishOnce(
-        ...places,
-        keys.published(publisher),
-        ...what,
-        once.id,
-        Math.ceil(once.withinMs),
-      );
-    const [offset, epoch, run] = await this.requests.answer(sent, body.byteLength);
-    server.learnRun(keys.channel, run);
-    return { epoch, offset };
+    const opening = () => this.#opening(server, keys, retention);
+    return await this.#publisher.publish({ server, keys, opening }, publication, retention);
   }
 
   async history(

@@ -80,6 +80,7 @@ export class RedisCluster implements RedisServer {
     this.#listener = listener;
     try {
       await this.#commands.connect();
+      await this.#openMasters();
     } catch (error) {
       if (this.#report.last === undefined) this.#report.last = error as Error;
       throw this.#report.outOfReach();
@@ -145,8 +146,18 @@ export class RedisCluster implements RedisServer {
     return socket;
   }
 
+  /**
+   * Opens the sockets of masters that have none yet: ioredis would with the first command, and refuse
+   * those that come until it is open.
+   */
+  async #openMasters(): Promise<void> {
+    const masters = this.#commands.nodes("master");
+    await Promise.allSettled(masters.map((node) => node.status === "ready" || node.ping()));
+  }
+
   #reroute(): void {
     if (this.#listener === undefined) return;
+    void this.#openMasters();
     this.#listener.moved();
     const masters = new Set(this.#commands.slots.map((nodes) => nodes[0]));
     for (const [node, socket] of this.#sockets) {

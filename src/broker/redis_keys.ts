@@ -23,11 +23,6 @@ export class ChannelKeys {
     return `${this.channel}:history`;
   }
 
-  /** Hash: the offsets of a publisher's newest publications, by their ids. */
-  published(publisher: string): string {
-    return `${this.channel}:published:${publisher}`;
-  }
-
   /** Hash: the newest publication of each key. */
   get latest(): string {
     return `${this.channel}:latest`;

@@ -9,6 +9,7 @@ import type { NewPublication } from "./broker.ts";
  * What Redis holds and carries. Numbers are big-endian, the floats as Lua's struct.pack has them.
  *
  * publication  "p", float64 offset, float64 time, epoch (8 characters), body
+ * several      "b", and until the end: uint32 length, publication
  * body         frame of: flags (1 key, 2 removed, 4 publisher, 8 binary data), string key if
  *              flagged, string publisher if flagged, data as the rest
  * presence     "m", and until the end: "+" or "-", uint32 length, node (16 characters), member
@@ -34,9 +35,18 @@ export interface RedisPresenceEvent {
   readonly member: Member;
 }
 
-/** Whether a message of a channel is a publication; else it is presence. */
-export function isPublication(message: Uint8Array): boolean {
-  return message[0] === 0x70;
+/** The publications of a channel's message; `undefined` if it is of presence. */
+export function publicationsOf(message: Uint8Array): readonly Uint8Array[] | undefined {
+  if (message[0] === 0x70) return [message];
+  if (message[0] !== 0x62) return undefined;
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+  const publications: Uint8Array[] = [];
+  for (let at = 1; at < message.length;) {
+    const end = at + 4 + view.getUint32(at);
+    publications.push(message.subarray(at + 4, end));
+    at = end;
+  }
+  return publications;
 }
 
 /** What a publisher gives; Redis puts offset, time and epoch before it. */

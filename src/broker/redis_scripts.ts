@@ -40,51 +40,68 @@ end
 `;
 
 // KEYS meta, history or latest, order, channel.
-// ARGV [4] "SPUBLISH" or "PUBLISH", [5] body, [6] how many to keep, [7] for how long, [8] for a
-// latest channel the key, else "".
-const PUBLISH = `
-local offset = redis.call('HINCRBY', KEYS[1], 'o', 1)
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-local message = struct.pack('>c1dd', 'p', offset, time()) .. epoch .. ARGV[5]
-local keep, ttl, key = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
-if keep > 0 and ttl > 0 then
-  if key ~= '' then
+// ARGV [4] "SPUBLISH" or "PUBLISH", [5] 1 for a latest channel, [6] how many to keep, [7] for how
+// long, [8] for how long a publisher may send again what it has sent; then for each publication: body,
+// key or "", and "" or who may send it again: a publisher, and its number. Answers with epoch, run and
+// the offsets.
+const PUBLISH = `${OPEN}
+local epoch, _, run = open(KEYS[2], KEYS[3])
+local now, latest = time(), ARGV[5] == '1'
+local keep, ttl = tonumber(ARGV[6]), tonumber(ARGV[7])
+local kept = keep > 0 and ttl > 0
+local answer, messages = { epoch, run }, {}
+
+local function publish(body, key)
+  -- Before anything that could fail: no offset is given twice.
+  local offset = redis.call('HINCRBY', KEYS[1], 'o', 1)
+  local message = struct.pack('>c1dd', 'p', offset, now) .. epoch .. body
+  messages[#messages + 1] = message
+  if kept and latest then
     redis.call('HSET', KEYS[2], key, message)
     redis.call('ZADD', KEYS[3], offset, key)
-    local over = redis.call('ZCARD', KEYS[3]) - keep
-    if over > 0 then
-      local oldest = redis.call('ZPOPMIN', KEYS[3], over)
-      for at = 1, #oldest, 2 do redis.call('HDEL', KEYS[2], oldest[at]) end
-    end
-    redis.call('PEXPIRE', KEYS[3], ttl)
-  else
+  elseif kept then
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', keep, string.format('%.0f-0', offset), 'm', message)
   end
-  redis.call('PEXPIRE', KEYS[2], ttl)
+  return offset
 end
-redis.call(ARGV[4], KEYS[4], message)
-`;
 
-const PUBLISH_ANYWAY = `${OPEN}
-local epoch, _, run = open(KEYS[2], KEYS[3])
-${PUBLISH}
-return { offset, epoch, run }
-`;
-
-// KEYS [5] what the publisher has published, by its ids: as many as it may have under way.
-// ARGV [9] the id, [10] how long it may come again.
-const PUBLISH_ONCE = `${OPEN}
-local epoch, _, run = open(KEYS[2], KEYS[3])
-local slot = ARGV[9] % 128
-local known = redis.call('HGET', KEYS[5], slot)
-if known then
-  local id, offset = string.match(known, '(%d+) (%d+)')
-  if id == ARGV[9] then return { tonumber(offset), epoch, run } end
+-- As many of a publisher are known as it may have under way. The key is none of KEYS, for who they are
+-- is known here alone; it has the channel's hash tag.
+local function publishOnce(body, key, publisher, number)
+  local place, slot = KEYS[4] .. ':published:' .. publisher, number % 128
+  local known = redis.call('HGET', place, slot)
+  local was, at = string.match(known or '', '(%d+) (%d+)')
+  if was == number then return tonumber(at) end
+  local at = publish(body, key)
+  redis.call('HSET', place, slot, string.format('%s %.0f', number, at))
+  redis.call('PEXPIRE', place, ARGV[8])
+  return at
 end
-${PUBLISH}
-redis.call('HSET', KEYS[5], slot, string.format('%s %.0f', ARGV[9], offset))
-redis.call('PEXPIRE', KEYS[5], ARGV[10])
-return { offset, epoch, run }
+
+for at = 9, #ARGV, 3 do
+  local body, key, again = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if again == '' then
+    answer[#answer + 1] = publish(body, key)
+  else
+    answer[#answer + 1] = publishOnce(body, key, string.match(again, '(.*) (%d+)'))
+  end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if #messages == 0 then return answer end
+
+if kept then redis.call('PEXPIRE', KEYS[2], ttl) end
+if kept and latest then
+  local over = redis.call('ZCARD', KEYS[3]) - keep
+  if over > 0 then
+    local oldest = redis.call('ZPOPMIN', KEYS[3], over)
+    for at = 1, #oldest, 2 do redis.call('HDEL', KEYS[2], oldest[at]) end
+  end
+  redis.call('PEXPIRE', KEYS[3], ttl)
+end
+if #messages == 1 then redis.call(ARGV[4], KEYS[4], messages[1]) return answer end
+for at, message in ipairs(messages) do messages[at] = struct.pack('>I4', #message) .. message end
+redis.call(ARGV[4], KEYS[4], 'b' .. table.concat(messages))
+return answer
 `;
 
 // KEYS meta, history. ARGV [4] epoch and [5] offset to go on from ("" for the newest), [6] how many,
@@ -341,8 +358,7 @@ return { taken, left }
 
 /** The scripts, as ioredis takes them: it sends the text once, and its hash from then on. */
 export const REDIS_SCRIPTS = {
-  slipPublish: { lua: PUBLISH_ANYWAY, numberOfKeys: 4 },
-  slipPublishOnce: { lua: PUBLISH_ONCE, numberOfKeys: 5 },
+  slipPublish: { lua: PUBLISH, numberOfKeys: 4 },
   slipHistory: { lua: HISTORY, numberOfKeys: 2 },
   slipLatest: { lua: LATEST, numberOfKeys: 3 },
   slipCheck: { lua: CHECK, numberOfKeys: 3 },
@@ -363,13 +379,14 @@ type Arguments = (string | number | Buffer)[];
 
 /** Newest offset, epoch, and the run of Redis that answered. */
 export type PositionReply = [offset: number, epoch: string, run: string];
-/** The same, and publications (`redis_message.ts`). */
+/** Epoch, run, and an offset for each publication. */
+export type PublishedReply = [epoch: string, run: string, ...offsets: number[]];
+/** As {@linkcode PositionReply}, and publications (`redis_message.ts`). */
 export type PageReply = [offset: number, epoch: Buffer, run: Buffer, messages: Buffer[]];
 
 /** What a client of ioredis can do with the scripts, and for texts that are taken once. Those with bytes in the answer end in Buffer. */
 export interface RedisScripts {
-  slipPublish(...args: Arguments): Promise<PositionReply>;
-  slipPublishOnce(...args: Arguments): Promise<PositionReply>;
+  slipPublish(...args: Arguments): Promise<PublishedReply>;
   slipHistoryBuffer(...args: Arguments): Promise<PageReply>;
   slipLatestBuffer(...args: Arguments): Promise<PageReply>;
   slipCheck(...args: Arguments): Promise<PositionReply>;

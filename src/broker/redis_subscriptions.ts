@@ -3,7 +3,7 @@ import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type { Position } from "../protocol/message.ts";
 import type { BrokerSink, Retention } from "./broker.ts";
 import type { ChannelKeys } from "./redis_keys.ts";
-import { decodePresence, decodePublication, isPublication } from "./redis_message.ts";
+import { decodePresence, decodePublication, publicationsOf } from "./redis_message.ts";
 import type { RedisPresenceEvent } from "./redis_message.ts";
 import type { RedisRequests } from "./redis_requests.ts";
 import type { RedisServer, RedisServerListener } from "./redis_server.ts";
@@ -86,8 +86,9 @@ export class RedisSubscriptions implements RedisServerListener {
     if (entry === undefined) return;
     try {
       const { channel } = entry.subscription;
-      if (isPublication(message)) this.#publication(entry, message);
-      else this.#context.presence(channel, decodePresence(message));
+      const publications = publicationsOf(message);
+      if (publications === undefined) this.#context.presence(channel, decodePresence(message));
+      else for (const each of publications) this.#publication(entry, each);
     } catch (error) {
       this.#context.onError(error);
     }

@@ -63,6 +63,35 @@ export function testBroker(
     assert.deepEqual(sinks[0]!.log("c"), all.map((_, at) => `${at + 1}:${at + 1}`));
   });
 
+  test("more at once than fits into one step keeps its order too, in each channel", async (context) => {
+    const { a, b, harness, sinks } = context;
+    await a.subscribe("c", KEEP);
+    await b.subscribe("c", KEEP);
+    await b.subscribe("d", LATEST);
+    const padding = "x".repeat(4000);
+    const values = Array.from({ length: 300 }, (_, at) => `${at} ${padding}`);
+    const asked = values.flatMap((value, at) => [
+      a.publish(text("c", value), KEEP),
+      a.publish({ ...text("d", value), key: `${at}` }, LATEST),
+    ]);
+    const positions = await Promise.all(asked);
+    await harness.delivered();
+    const expected = values.map((value, at) => `${at + 1}:${value}`);
+    assert.deepEqual(
+      positions.map(({ offset }) => offset),
+      values.flatMap((_, at) => [at + 1, at + 1]),
+    );
+    for (const sink of sinks) assert.deepEqual(sink.log("c"), expected);
+    assert.deepEqual(sinks[1]!.log("d"), expected);
+    const { publications } = await a.history("c", KEEP, { limit: 2 });
+    assert.deepEqual(publications.map(({ offset }) => offset), [299, 300]);
+    const latest = await b.latest("d", LATEST);
+    assert.deepEqual(
+      latest.publications.map(({ key }) => key),
+      values.map((_, at) => `${at}`).slice(-100),
+    );
+  });
+
   test("a publication arrives as it was published, with its time", async (context) => {
     const { a, b, harness, sinks } = context;
     await b.subscribe("c", LATEST);
