@@ -157,7 +157,8 @@ export class RedisCluster implements RedisServer {
 
   #reroute(): void {
     if (this.#listener === undefined) return;
-    void this.#openMasters();
+    // While it connects, ioredis is at its sockets itself.
+    if (this.#commands.status === "ready") void this.#openMasters();
     this.#listener.moved();
     const masters = new Set(this.#commands.slots.map((nodes) => nodes[0]));
     for (const [node, socket] of this.#sockets) {
