@@ -52,7 +52,7 @@ export { CloseCode } from "./protocol/close_code.ts";
 export { CommandError, ErrorCode } from "./protocol/error_code.ts";
 export type { Payload, Position, Publication } from "./protocol/message.ts";
 export type { ServerInfo } from "./protocol/server_info.ts";
-export type { Claims } from "./session/access.ts";
+export type { Claims } from "./session/rights/access.ts";
 export type {
   ConnectChanges,
   ConnectRequest,
@@ -68,7 +68,7 @@ export {
   type PermissionRequest,
   type PermissionRule,
   type Permissions,
-} from "./session/permission.ts";
+} from "./session/rights/permission.ts";
 export { type VerifyOptions, verifyWebhook, type WebhookDelivery } from "./webhooks/verify.ts";
 export type { WebhookEvent, WebhookOptions } from "./webhooks/options.ts";
 export type {
@@ -79,7 +79,7 @@ export type {
 } from "./webhooks/answer.ts";
 export type { ApiOptions } from "./api/options.ts";
 export type { AuthKey, AuthOptions } from "./auth/options.ts";
-export type { LimitCounts, LimitName } from "./session/limit_name.ts";
+export type { LimitCounts, LimitName } from "./session/limits/limit_name.ts";
 export type { RpcHandler, SessionInfo } from "./session/session_info.ts";
-export type { SlowSession } from "./session/slow_session.ts";
+export type { SlowSession } from "./session/delivery/slow_session.ts";
 export type { WebTransportRequest, WebTransportSession } from "./webtransport/mod.ts";

@@ -8,9 +8,9 @@ import type { ApiOptions } from "./api/options.ts";
 import type { AuthOptions } from "./auth/options.ts";
 import type { ProxyOptions } from "./proxy/options.ts";
 import type { Hooks } from "./session/hooks.ts";
-import { CLOSED, type Permissions } from "./session/permission.ts";
+import { CLOSED, type Permissions } from "./session/rights/permission.ts";
 import type { RpcHandler } from "./session/session_info.ts";
-import type { SlowSession } from "./session/slow_session.ts";
+import type { SlowSession } from "./session/delivery/slow_session.ts";
 import type { WebhookOptions } from "./webhooks/options.ts";
 import type { WebTransportOptions } from "./webtransport/options.ts";
 

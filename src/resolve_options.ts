@@ -26,8 +26,8 @@ import {
 } from "./policy/subject_limits.ts";
 import type { ProxyOptions } from "./proxy/options.ts";
 import { TrustedAddresses } from "./proxy/trusted_addresses.ts";
-import { checkPattern } from "./session/channel_pattern.ts";
-import { CLOSED } from "./session/permission.ts";
+import { checkPattern } from "./session/rights/channel_pattern.ts";
+import { CLOSED } from "./session/rights/permission.ts";
 import {
   isPrivateOrSecure,
   type ResolvedWebhookOptions,

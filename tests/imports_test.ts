@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   transport: ["webtransport", "policy", "protocol", "varint"],
   broker: ["policy", "protocol", "varint", "options"],
   api: ["broker/broker.ts", "session/secret.ts", "protocol"],
-  auth: ["broker/once_store.ts", "session/access.ts", "policy", "protocol"],
+  auth: ["broker/once_store.ts", "session/rights/access.ts", "policy", "protocol"],
   hub: ["broker", "policy", "protocol", "varint", "options"],
   session: [
     "hub",
@@ -28,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   webhooks: [
     "policy",
     "protocol",
-    "session/access.ts",
+    "session/rights/access.ts",
     "session/hooks.ts",
     "session/session_info.ts",
   ],

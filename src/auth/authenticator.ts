@@ -10,7 +10,7 @@ import {
   type Identity,
   IdentityError,
   issuedMs,
-} from "../session/access.ts";
+} from "../session/rights/access.ts";
 import type { AuthOptions } from "./options.ts";
 import type { TokenVerifier } from "./verifier.ts";
 

@@ -1,7 +1,7 @@
 import * as jose from "jose";
 import type { Clock } from "../policy/clock.ts";
 import { CloseCode } from "../protocol/close_code.ts";
-import { type Claims, IdentityError } from "../session/access.ts";
+import { type Claims, IdentityError } from "../session/rights/access.ts";
 import { KeysUnavailableError, RemoteKeys } from "./jwks.ts";
 import { PUBLIC_ALGORITHMS, readKey, type VerificationKey } from "./keys.ts";
 import type { AuthOptions } from "./options.ts";

@@ -4,7 +4,7 @@ import type { ChannelInfo, Hub } from "../hub/hub.ts";
 import type { Payload, Position } from "../protocol/message.ts";
 import type { ServerInfo } from "../protocol/server_info.ts";
 import type { Clock } from "../policy/clock.ts";
-import type { LimitCounts } from "../session/limit_name.ts";
+import type { LimitCounts } from "../session/limits/limit_name.ts";
 import type { SessionInfo } from "../session/session_info.ts";
 import type { SessionRegistry } from "../session/session_registry.ts";
 import type { DisconnectOptions, Disconnects, DisconnectTarget } from "./disconnects.ts";

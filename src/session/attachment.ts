@@ -4,10 +4,10 @@ import { CloseCode, type CloseInfo } from "../protocol/close_code.ts";
 import { EncodedMessage } from "../protocol/encoded_message.ts";
 import type { ClientMessage, Connect, ServerMessage } from "../protocol/message.ts";
 import type { Lane, Transport, TransportReceiver } from "../transport/transport.ts";
-import { Outbound, type OutboundOwner } from "./outbound.ts";
+import { Outbound, type OutboundOwner } from "./delivery/outbound.ts";
 import type { Session } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
-import type { SlowSession } from "./slow_session.ts";
+import type { SlowSession } from "./delivery/slow_session.ts";
 
 /** Who turns a transport into a session, and is told when it ends. */
 export interface AttachmentOwner extends SessionContext {

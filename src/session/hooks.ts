@@ -1,7 +1,7 @@
 import type { CloseInfo } from "../protocol/close_code.ts";
 import type { Payload } from "../protocol/message.ts";
 import type { TransportKind } from "../transport/transport.ts";
-import type { Claims } from "./access.ts";
+import type { Claims } from "./rights/access.ts";
 import type { SessionInfo } from "./session_info.ts";
 
 /** A client that wants to come in, or to go on with its session. */

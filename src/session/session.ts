@@ -17,23 +17,27 @@ import type {
   ServerMessage,
 } from "../protocol/message.ts";
 import type { Peer, TransportKind } from "../transport/transport.ts";
-import type { Account } from "./account.ts";
+import type { Account } from "./limits/account.ts";
 import type { Attachment } from "./attachment.ts";
-import type { Claims, Identity } from "./access.ts";
-import { CommandGate, type CommandGateOwner, type CommandSender } from "./command_gate.ts";
-import type { LimitName } from "./limit_name.ts";
-import type { Outbound } from "./outbound.ts";
+import type { Claims, Identity } from "./rights/access.ts";
+import { CommandGate, type CommandGateOwner, type CommandSender } from "./limits/command_gate.ts";
+import type { LimitName } from "./limits/limit_name.ts";
+import type { Outbound } from "./delivery/outbound.ts";
 import { PublishAnswers } from "./publish_answers.ts";
-import { PublishedChannels } from "./published_channels.ts";
-import type { Handover } from "./nodes.ts";
-import { Rights, type RightsContext, type RightsOwner } from "./rights.ts";
+import { PublishedChannels } from "./limits/published_channels.ts";
+import type { Handover } from "./travel/nodes.ts";
+import { Rights, type RightsContext, type RightsOwner } from "./rights/rights.ts";
 import { createSecret, equalSecrets, hashSecret } from "./secret.ts";
-import type { ArrivingSession, ListedSession, SessionDirectory } from "./session_directory.ts";
-import type { SessionRecord } from "./session_record.ts";
+import type {
+  ArrivingSession,
+  ListedSession,
+  SessionDirectory,
+} from "./travel/session_directory.ts";
+import type { SessionRecord } from "./travel/session_record.ts";
 import type { SessionInfo } from "./session_info.ts";
-import type { SlowSession } from "./slow_session.ts";
-import { SessionSubscriptions, type SubscribingSession } from "./session_subscriptions.ts";
-import { TokenExpiry } from "./token_expiry.ts";
+import type { SlowSession } from "./delivery/slow_session.ts";
+import { SessionSubscriptions, type SubscribingSession } from "./delivery/session_subscriptions.ts";
+import { TokenExpiry } from "./rights/token_expiry.ts";
 
 /** Who keeps the sessions. */
 export interface SessionOwner extends RightsContext, CommandGateOwner {

@@ -3,7 +3,7 @@ import type { Hub } from "../hub/hub.ts";
 import type { SessionOptions } from "../options.ts";
 import type { Heartbeat } from "../policy/heartbeat.ts";
 import type { TimerWheel } from "../policy/timer_wheel.ts";
-import type { Access } from "./access.ts";
+import type { Access } from "./rights/access.ts";
 import type { Hooks } from "./hooks.ts";
 import type { RpcHandler } from "./session_info.ts";
 

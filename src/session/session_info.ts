@@ -1,6 +1,6 @@
 import type { Payload } from "../protocol/message.ts";
 import type { TransportKind } from "../transport/transport.ts";
-import type { Claims } from "./access.ts";
+import type { Claims } from "./rights/access.ts";
 
 /** A session as an app sees it: live, so that what is read is what is true at the moment. */
 export interface SessionInfo {

@@ -11,21 +11,21 @@ import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type { Connect, Payload, Resume } from "../protocol/message.ts";
 import { overloadedReason } from "../protocol/retry_after.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type Access, type Identity, IdentityError, issuedMs } from "./access.ts";
-import type { Account } from "./account.ts";
+import { type Access, type Identity, IdentityError, issuedMs } from "./rights/access.ts";
+import type { Account } from "./limits/account.ts";
 import { Attachment, type AttachmentOwner, GOING_AWAY } from "./attachment.ts";
 import { within } from "./deadline.ts";
 import type { Hooks } from "./hooks.ts";
 import { LateLeave } from "./late_leave.ts";
-import { type LimitCounts, type LimitName, noLimitCounts, ruleOf } from "./limit_name.ts";
-import type { Limits } from "./limits.ts";
-import type { Handover } from "./nodes.ts";
+import { type LimitCounts, type LimitName, noLimitCounts, ruleOf } from "./limits/limit_name.ts";
+import type { Limits } from "./limits/limits.ts";
+import type { Handover } from "./travel/nodes.ts";
 import { Session, type SessionOwner } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
-import type { ArrivingSession, SessionDirectory } from "./session_directory.ts";
+import type { ArrivingSession, SessionDirectory } from "./travel/session_directory.ts";
 import type { RpcHandler, SessionInfo } from "./session_info.ts";
-import { createSessionRates, type SessionRates } from "./session_rates.ts";
-import type { SlowSession } from "./slow_session.ts";
+import { createSessionRates, type SessionRates } from "./limits/session_rates.ts";
+import type { SlowSession } from "./delivery/slow_session.ts";
 
 export interface SessionRegistryOptions extends SessionContext {
   /** Decides whether the node takes one more session. */

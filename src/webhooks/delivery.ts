@@ -1,7 +1,7 @@
 import { withField, withPayload } from "../protocol/json_payload.ts";
 import type { CloseInfo } from "../protocol/close_code.ts";
 import type { Payload } from "../protocol/message.ts";
-import type { Claims } from "../session/access.ts";
+import type { Claims } from "../session/rights/access.ts";
 import type { ConnectRequest, PublishRequest, RpcRequest } from "../session/hooks.ts";
 import type { SessionInfo } from "../session/session_info.ts";
 import type { WebhookEvent } from "./options.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as jose from "jose";
 import { TokenVerifier } from "../../src/auth/verifier.ts";
 import { CloseCode } from "../../src/protocol/close_code.ts";
-import { IdentityError } from "../../src/session/access.ts";
+import { IdentityError } from "../../src/session/rights/access.ts";
 import { FakeClock } from "../fake_clock.ts";
 import { until } from "../until.ts";
 import { sign } from "./tokens.ts";

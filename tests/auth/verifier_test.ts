@@ -3,7 +3,7 @@ import * as jose from "jose";
 import type { AuthKey } from "../../src/auth/options.ts";
 import { TokenVerifier, type TokenVerifierOptions } from "../../src/auth/verifier.ts";
 import { CloseCode } from "../../src/protocol/close_code.ts";
-import { IdentityError } from "../../src/session/access.ts";
+import { IdentityError } from "../../src/session/rights/access.ts";
 import { FakeClock } from "../fake_clock.ts";
 import { inMs, SECRET, sign, unsigned } from "./tokens.ts";
 

@@ -15,10 +15,10 @@ import { Heartbeat } from "../../src/policy/heartbeat.ts";
 import { systemRandom } from "../../src/policy/random.ts";
 import { TimerWheel } from "../../src/policy/timer_wheel.ts";
 import type { EncodedMessage } from "../../src/protocol/encoded_message.ts";
-import { NO_ACCESS } from "../../src/session/access.ts";
-import { OPEN } from "../../src/session/permission.ts";
+import { NO_ACCESS } from "../../src/session/rights/access.ts";
+import { OPEN } from "../../src/session/rights/permission.ts";
 import { SUBJECT_LIMITS_DEFAULTS } from "../../src/policy/subject_limits.ts";
-import { Limits } from "../../src/session/limits.ts";
+import { Limits } from "../../src/session/limits/limits.ts";
 import { SessionRegistry } from "../../src/session/session_registry.ts";
 import type { Lane, Transport } from "../../src/transport/transport.ts";
 

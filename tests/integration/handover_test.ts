@@ -4,7 +4,7 @@ import { TestRedis } from "../broker/redis_server.ts";
 import { TcpProxy } from "../browser/tcp_proxy.ts";
 import { until } from "../until.ts";
 import { KINDS, type TestServer, withServer } from "./harness.ts";
-import { OPEN } from "../../src/session/permission.ts";
+import { OPEN } from "../../src/session/rights/permission.ts";
 
 Deno.test("a node that drains behind a balancer hands its clients over, and no publication is lost", async () => {
   await withTwoNodes(async (old, successor) => {

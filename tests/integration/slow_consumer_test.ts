@@ -7,7 +7,7 @@ import { bidirectionalHeader } from "../conformance/server.ts";
 import { until } from "../until.ts";
 import { certPem, type Kind, withServer } from "./harness.ts";
 import { connectFields } from "./raw_peer.ts";
-import { OPEN } from "../../src/session/permission.ts";
+import { OPEN } from "../../src/session/rights/permission.ts";
 
 const CONNECT_AND_SUBSCRIBE = concat(
   encodeClientMessage({ type: "connect", id: 1 }),

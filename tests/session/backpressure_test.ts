@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CloseCode } from "../../src/protocol/close_code.ts";
-import type { SlowSession } from "../../src/session/slow_session.ts";
+import type { SlowSession } from "../../src/session/delivery/slow_session.ts";
 import type { PairedTransportOptions } from "../paired_transport.ts";
 import { TestNode } from "./node.ts";
 import { TestClient } from "./test_client.ts";

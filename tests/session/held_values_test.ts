@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CloseCode } from "../../src/protocol/close_code.ts";
-import { HeldValues } from "../../src/session/held_values.ts";
+import { HeldValues } from "../../src/session/limits/held_values.ts";
 import { TimerWheel } from "../../src/policy/timer_wheel.ts";
 import type { Publish } from "../../src/protocol/message.ts";
 import { FakeClock } from "../fake_clock.ts";

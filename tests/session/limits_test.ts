@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Access } from "../../src/session/access.ts";
+import type { Access } from "../../src/session/rights/access.ts";
 import { MemoryLimits, MemoryLimitStore } from "../broker/memory_limit_store.ts";
 import { FakeClock } from "../fake_clock.ts";
 import { createStore, type NodeOptions, TestNode, text } from "./node.ts";

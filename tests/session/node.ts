@@ -12,10 +12,10 @@ import {
   SESSION_DEFAULTS,
   type SessionOptions,
 } from "../../src/options.ts";
-import { type Access, NO_ACCESS } from "../../src/session/access.ts";
+import { type Access, NO_ACCESS } from "../../src/session/rights/access.ts";
 import type { Hooks } from "../../src/session/hooks.ts";
-import { Limits } from "../../src/session/limits.ts";
-import { OPEN } from "../../src/session/permission.ts";
+import { Limits } from "../../src/session/limits/limits.ts";
+import { OPEN } from "../../src/session/rights/permission.ts";
 import { Admission, type AdmissionOptions } from "../../src/policy/admission.ts";
 import {
   type Subject,
@@ -28,7 +28,7 @@ import { TimerWheel } from "../../src/policy/timer_wheel.ts";
 import type { Payload } from "../../src/protocol/message.ts";
 import type { RpcHandler } from "../../src/session/session_info.ts";
 import { SessionRegistry } from "../../src/session/session_registry.ts";
-import type { SlowSession } from "../../src/session/slow_session.ts";
+import type { SlowSession } from "../../src/session/delivery/slow_session.ts";
 import { FakeClock, settle } from "../fake_clock.ts";
 
 export interface NodeOptions {

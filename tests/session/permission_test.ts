@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ANONYMOUS, type Identity } from "../../src/session/access.ts";
-import { checkPattern, matchesChannel } from "../../src/session/channel_pattern.ts";
-import { allows, type PermissionRule } from "../../src/session/permission.ts";
+import { ANONYMOUS, type Identity } from "../../src/session/rights/access.ts";
+import { checkPattern, matchesChannel } from "../../src/session/rights/channel_pattern.ts";
+import { allows, type PermissionRule } from "../../src/session/rights/permission.ts";
 
 const ann: Identity = {
   subject: "42",

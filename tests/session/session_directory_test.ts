@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import type { Handover } from "../../src/session/nodes.ts";
+import type { Handover } from "../../src/session/travel/nodes.ts";
 import { hashSecret } from "../../src/session/secret.ts";
-import { type ListedSession, SessionDirectory } from "../../src/session/session_directory.ts";
+import {
+  type ListedSession,
+  SessionDirectory,
+} from "../../src/session/travel/session_directory.ts";
 import { TestSessionStore } from "../broker/test_session_store.ts";
 import { FakeClock, settle } from "../fake_clock.ts";
 

@@ -4,7 +4,7 @@ import { CommandError } from "../../src/protocol/error_code.ts";
 import type { ServerMessage } from "../../src/protocol/message.ts";
 import { type NodeOptions, TestNode, text, textOf } from "./node.ts";
 import { TestClient } from "./test_client.ts";
-import { OPEN } from "../../src/session/permission.ts";
+import { OPEN } from "../../src/session/rights/permission.ts";
 
 /** Runs a test on a node of its own, and proves that the node leaves no timer behind. */
 function test(name: string, options: NodeOptions, run: (node: TestNode) => Promise<void>): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { SharedRate } from "../../src/session/shared_rate.ts";
-import { Tally } from "../../src/session/tally.ts";
+import { SharedRate } from "../../src/session/limits/shared_rate.ts";
+import { Tally } from "../../src/session/limits/tally.ts";
 import { RateLimit } from "../../src/policy/rate_limit.ts";
 import { MemoryLimits, MemoryLimitStore } from "../broker/memory_limit_store.ts";
 import { FakeClock, settle } from "../fake_clock.ts";

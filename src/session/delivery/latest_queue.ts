@@ -1,6 +1,6 @@
-import type { TimerId } from "../policy/clock.ts";
-import { EncodedMessage } from "../protocol/encoded_message.ts";
-import type { Lane } from "../transport/transport.ts";
+import type { TimerId } from "../../policy/clock.ts";
+import { EncodedMessage } from "../../protocol/encoded_message.ts";
+import type { Lane } from "../../transport/transport.ts";
 import type { Outbound } from "./outbound.ts";
 import { Pace } from "./pace.ts";
 import type { SubscriptionOwner } from "./subscription.ts";

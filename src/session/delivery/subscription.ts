@@ -1,12 +1,12 @@
-import type { Start, Subscriber } from "../hub/subscriber.ts";
-import { EncodedMessage } from "../protocol/encoded_message.ts";
+import type { Start, Subscriber } from "../../hub/subscriber.ts";
+import { EncodedMessage } from "../../protocol/encoded_message.ts";
 import type {
   Delivery,
   Position,
   Publication,
   ServerMessage,
   Unsubscribed,
-} from "../protocol/message.ts";
+} from "../../protocol/message.ts";
 import type { LaneQueue } from "./lane_queue.ts";
 import { NOWHERE, type Outbound } from "./outbound.ts";
 

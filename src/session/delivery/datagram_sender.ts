@@ -1,7 +1,7 @@
-import { encodeServerMessage } from "../protocol/binary_server.ts";
-import type { EncodedMessage } from "../protocol/encoded_message.ts";
-import { MARK_WINDOW, type Seen } from "../protocol/message.ts";
-import type { Transport } from "../transport/transport.ts";
+import { encodeServerMessage } from "../../protocol/binary_server.ts";
+import type { EncodedMessage } from "../../protocol/encoded_message.ts";
+import { MARK_WINDOW, type Seen } from "../../protocol/message.ts";
+import type { Transport } from "../../transport/transport.ts";
 import type { LatestQueue } from "./latest_queue.ts";
 
 /** What one datagram carries: in each list a place is one value. */

@@ -1,6 +1,6 @@
 import type { Identity } from "./access.ts";
 import { matchesChannel } from "./channel_pattern.ts";
-import type { SessionInfo } from "./session_info.ts";
+import type { SessionInfo } from "../session_info.ts";
 
 /** What a client may or may not do with a channel. */
 export type Action = "subscribe" | "publish" | "presence" | "history";

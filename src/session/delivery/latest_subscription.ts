@@ -1,6 +1,6 @@
-import type { Start } from "../hub/subscriber.ts";
-import type { EncodedMessage } from "../protocol/encoded_message.ts";
-import type { Position, Publication, Unsubscribed } from "../protocol/message.ts";
+import type { Start } from "../../hub/subscriber.ts";
+import type { EncodedMessage } from "../../protocol/encoded_message.ts";
+import type { Position, Publication, Unsubscribed } from "../../protocol/message.ts";
 import { LatestQueue } from "./latest_queue.ts";
 import { Subscription, type SubscriptionOwner } from "./subscription.ts";
 

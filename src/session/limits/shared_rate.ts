@@ -1,5 +1,5 @@
-import type { LimitStore } from "../broker/limit_store.ts";
-import { EMPTY, type RateLimit } from "../policy/rate_limit.ts";
+import type { LimitStore } from "../../broker/limit_store.ts";
+import { EMPTY, type RateLimit } from "../../policy/rate_limit.ts";
 
 /** A rate that many subjects have alike. */
 export interface SharedRateTerms {

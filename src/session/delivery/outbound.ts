@@ -1,12 +1,12 @@
-import type { Corked } from "../hub/cork.ts";
-import { QueueBudget } from "../policy/backpressure.ts";
-import type { TimerWheel } from "../policy/timer_wheel.ts";
-import type { Encoding } from "../protocol/encoded_message.ts";
-import type { Lane, Transport } from "../transport/transport.ts";
+import type { Corked } from "../../hub/cork.ts";
+import { QueueBudget } from "../../policy/backpressure.ts";
+import type { TimerWheel } from "../../policy/timer_wheel.ts";
+import type { Encoding } from "../../protocol/encoded_message.ts";
+import type { Lane, Transport } from "../../transport/transport.ts";
 import { DatagramSender } from "./datagram_sender.ts";
 import type { LatestQueue } from "./latest_queue.ts";
 import { LaneQueue } from "./lane_queue.ts";
-import type { SessionContext } from "./session_context.ts";
+import type { SessionContext } from "../session_context.ts";
 import type { StallOwner } from "./stall_watch.ts";
 
 /** Who is told that the peer takes too little. */

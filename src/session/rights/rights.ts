@@ -1,14 +1,14 @@
-import type { Namespace } from "../hub/namespaces.ts";
-import { EMPTY } from "../policy/rate_limit.ts";
-import { CommandError, ErrorCode } from "../protocol/error_code.ts";
-import type { Payload, Publish, Subscribe } from "../protocol/message.ts";
+import type { Namespace } from "../../hub/namespaces.ts";
+import { EMPTY } from "../../policy/rate_limit.ts";
+import { CommandError, ErrorCode } from "../../protocol/error_code.ts";
+import type { Payload, Publish, Subscribe } from "../../protocol/message.ts";
 import type { Identity } from "./access.ts";
-import { within } from "./deadline.ts";
+import { within } from "../deadline.ts";
 import { type Action, allows } from "./permission.ts";
-import { PublishTurns } from "./publish_turns.ts";
-import type { SessionContext } from "./session_context.ts";
-import type { SessionInfo } from "./session_info.ts";
-import type { SessionRates } from "./session_rates.ts";
+import { PublishTurns } from "../publish_turns.ts";
+import type { SessionContext } from "../session_context.ts";
+import type { SessionInfo } from "../session_info.ts";
+import type { SessionRates } from "../limits/session_rates.ts";
 import { TokenExpiry } from "./token_expiry.ts";
 
 /** What rights need of the node. */

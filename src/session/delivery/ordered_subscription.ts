@@ -1,7 +1,7 @@
-import type { Start } from "../hub/subscriber.ts";
-import type { OverflowPolicy } from "../policy/backpressure.ts";
-import { EncodedMessage } from "../protocol/encoded_message.ts";
-import type { Gap, Position, Publication } from "../protocol/message.ts";
+import type { Start } from "../../hub/subscriber.ts";
+import type { OverflowPolicy } from "../../policy/backpressure.ts";
+import { EncodedMessage } from "../../protocol/encoded_message.ts";
+import type { Gap, Position, Publication } from "../../protocol/message.ts";
 import type { LaneQueue } from "./lane_queue.ts";
 import { Subscription, type SubscriptionOwner } from "./subscription.ts";
 

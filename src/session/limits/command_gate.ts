@@ -1,9 +1,9 @@
-import { EMPTY } from "../policy/rate_limit.ts";
-import type { TimerWheel } from "../policy/timer_wheel.ts";
-import { CloseCode } from "../protocol/close_code.ts";
-import { ErrorCode } from "../protocol/error_code.ts";
-import type { Publish } from "../protocol/message.ts";
-import type { SessionOptions } from "../options.ts";
+import { EMPTY } from "../../policy/rate_limit.ts";
+import type { TimerWheel } from "../../policy/timer_wheel.ts";
+import { CloseCode } from "../../protocol/close_code.ts";
+import { ErrorCode } from "../../protocol/error_code.ts";
+import type { Publish } from "../../protocol/message.ts";
+import type { SessionOptions } from "../../options.ts";
 import type { Account } from "./account.ts";
 import { HeldValues, type HeldValuesOwner } from "./held_values.ts";
 import type { LimitName } from "./limit_name.ts";

@@ -1,4 +1,4 @@
-import type { ChannelPosition, ErrorReply, Published } from "../protocol/message.ts";
+import type { ChannelPosition, ErrorReply, Published } from "../../protocol/message.ts";
 import type { SessionRecord } from "./session_record.ts";
 
 /** What a node hands over of a session that goes on elsewhere. */

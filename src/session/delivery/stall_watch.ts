@@ -1,4 +1,4 @@
-import { TimerEntry, type TimerWheel } from "../policy/timer_wheel.ts";
+import { TimerEntry, type TimerWheel } from "../../policy/timer_wheel.ts";
 import type { LaneQueue } from "./lane_queue.ts";
 
 /** Who is told of lanes that do not get on. */

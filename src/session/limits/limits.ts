@@ -1,7 +1,7 @@
-import type { LimitStore } from "../broker/limit_store.ts";
-import { addressKey } from "../policy/admission.ts";
-import type { Clock, TimerId } from "../policy/clock.ts";
-import type { Subject, SubjectLimits } from "../policy/subject_limits.ts";
+import type { LimitStore } from "../../broker/limit_store.ts";
+import { addressKey } from "../../policy/admission.ts";
+import type { Clock, TimerId } from "../../policy/clock.ts";
+import type { Subject, SubjectLimits } from "../../policy/subject_limits.ts";
 import { Account, type AccountOwner } from "./account.ts";
 import type { LimitName } from "./limit_name.ts";
 import { Quota, type QuotaTerms, quotaTerms } from "./quota.ts";

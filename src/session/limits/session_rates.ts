@@ -1,6 +1,6 @@
-import type { SessionOptions } from "../options.ts";
-import type { Clock } from "../policy/clock.ts";
-import { RateLimit } from "../policy/rate_limit.ts";
+import type { SessionOptions } from "../../options.ts";
+import type { Clock } from "../../policy/clock.ts";
+import { RateLimit } from "../../policy/rate_limit.ts";
 
 /** How fast each session of a node may come. */
 export interface SessionRates {

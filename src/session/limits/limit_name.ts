@@ -1,5 +1,5 @@
-import type { SessionOptions } from "../options.ts";
-import type { Subject, SubjectLimits } from "../policy/subject_limits.ts";
+import type { SessionOptions } from "../../options.ts";
+import type { Subject, SubjectLimits } from "../../policy/subject_limits.ts";
 
 /** What can stand against a client, by the name of its option. */
 export type LimitName =

@@ -1,4 +1,4 @@
-import { TimerEntry, type TimerWheel } from "../policy/timer_wheel.ts";
+import { TimerEntry, type TimerWheel } from "../../policy/timer_wheel.ts";
 
 /** Calls once when a token is no good any more. Only what has a token that expires has one. */
 export class TokenExpiry extends TimerEntry {

@@ -1,5 +1,5 @@
-import { TimerEntry, type TimerWheel } from "../policy/timer_wheel.ts";
-import type { Publish } from "../protocol/message.ts";
+import { TimerEntry, type TimerWheel } from "../../policy/timer_wheel.ts";
+import type { Publish } from "../../protocol/message.ts";
 
 /** Who publishes what was held. */
 export interface HeldValuesOwner {

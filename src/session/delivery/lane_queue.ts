@@ -1,6 +1,6 @@
-import { EncodedMessage } from "../protocol/encoded_message.ts";
-import type { Gap } from "../protocol/message.ts";
-import type { Lane } from "../transport/transport.ts";
+import { EncodedMessage } from "../../protocol/encoded_message.ts";
+import type { Gap } from "../../protocol/message.ts";
+import type { Lane } from "../../transport/transport.ts";
 import type { Outbound } from "./outbound.ts";
 import { StallWatch } from "./stall_watch.ts";
 

@@ -1,8 +1,8 @@
-import type { SessionStore } from "../broker/session_store.ts";
-import type { Clock, TimerId } from "../policy/clock.ts";
-import type { Resume } from "../protocol/message.ts";
+import type { SessionStore } from "../../broker/session_store.ts";
+import type { Clock, TimerId } from "../../policy/clock.ts";
+import type { Resume } from "../../protocol/message.ts";
 import { type Handover, NODE_NAME_LENGTH, type Nodes } from "./nodes.ts";
-import { hashSecret } from "./secret.ts";
+import { hashSecret } from "../secret.ts";
 import { decodeRecord, encodeRecord, type SessionRecord } from "./session_record.ts";
 
 /** A session as the directory sees it. */

@@ -1,4 +1,4 @@
-import type { LimitStore } from "../broker/limit_store.ts";
+import type { LimitStore } from "../../broker/limit_store.ts";
 
 /** What the tallies of a node share. */
 export interface TallyStore {

@@ -1,4 +1,4 @@
-import type { SessionInfo } from "./session_info.ts";
+import type { SessionInfo } from "../session_info.ts";
 
 /** A session whose client reads more slowly than is sent to it. */
 export interface SlowSession {

@@ -1,5 +1,5 @@
-import { CloseCode } from "../protocol/close_code.ts";
-import { CommandError, ErrorCode } from "../protocol/error_code.ts";
+import { CloseCode } from "../../protocol/close_code.ts";
+import { CommandError, ErrorCode } from "../../protocol/error_code.ts";
 
 /** What a JSON Web Token says of its bearer (RFC 7519 §4). */
 export type Claims = Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
-import { decodeBase64, encodeBase64 } from "../protocol/base64.ts";
-import type { Payload } from "../protocol/message.ts";
+import { decodeBase64, encodeBase64 } from "../../protocol/base64.ts";
+import type { Payload } from "../../protocol/message.ts";
 
 /** What another node needs to go on with a session. */
 export interface SessionRecord {

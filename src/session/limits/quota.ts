@@ -1,7 +1,7 @@
-import type { LimitStore } from "../broker/limit_store.ts";
-import type { Clock } from "../policy/clock.ts";
-import { RateLimit } from "../policy/rate_limit.ts";
-import type { SubjectLimits } from "../policy/subject_limits.ts";
+import type { LimitStore } from "../../broker/limit_store.ts";
+import type { Clock } from "../../policy/clock.ts";
+import { RateLimit } from "../../policy/rate_limit.ts";
+import type { SubjectLimits } from "../../policy/subject_limits.ts";
 import { SharedRate, type SharedRateTerms } from "./shared_rate.ts";
 import { Tally, type TallyStore } from "./tally.ts";
 

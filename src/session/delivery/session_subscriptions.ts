@@ -1,4 +1,4 @@
-import { CommandError, ErrorCode } from "../protocol/error_code.ts";
+import { CommandError, ErrorCode } from "../../protocol/error_code.ts";
 import type {
   Age,
   ChannelPosition,
@@ -8,16 +8,16 @@ import type {
   Subscribe,
   Track,
   Unsubscribe,
-} from "../protocol/message.ts";
-import type { Account } from "./account.ts";
-import type { Attachment } from "./attachment.ts";
-import type { LimitName } from "./limit_name.ts";
+} from "../../protocol/message.ts";
+import type { Account } from "../limits/account.ts";
+import type { Attachment } from "../attachment.ts";
+import type { LimitName } from "../limits/limit_name.ts";
 import { LatestSubscription } from "./latest_subscription.ts";
 import { OrderedSubscription } from "./ordered_subscription.ts";
 import type { Outbound } from "./outbound.ts";
-import type { Rights } from "./rights.ts";
-import type { SessionContext } from "./session_context.ts";
-import type { SubscriptionRecord } from "./session_record.ts";
+import type { Rights } from "../rights/rights.ts";
+import type { SessionContext } from "../session_context.ts";
+import type { SubscriptionRecord } from "../travel/session_record.ts";
 import type { Subscription, SubscriptionOwner } from "./subscription.ts";
 
 /** The session whose subscriptions they are. */
