@@ -6,14 +6,10 @@ import { CommandError, ErrorCode } from "../protocol/error_code.ts";
 import type {
   ClientMessage,
   Connect,
-  HistoryQuery,
   Member,
   Payload,
-  PresenceQuery,
-  Publication,
   Publish,
   Refresh,
-  Rpc,
   ServerMessage,
 } from "../protocol/message.ts";
 import type { Peer, TransportKind } from "../transport/transport.ts";
@@ -23,8 +19,8 @@ import type { Claims, Identity } from "./rights/access.ts";
 import { CommandGate, type CommandGateOwner, type CommandSender } from "./limits/command_gate.ts";
 import type { LimitName } from "./limits/limit_name.ts";
 import type { Outbound } from "./delivery/outbound.ts";
-import { PublishAnswers } from "./publish_answers.ts";
-import { PublishedChannels } from "./limits/published_channels.ts";
+import { Publishing, type PublishingSession } from "./publishing.ts";
+import { callMethod, queryHistory, queryPresence } from "./queries.ts";
 import type { Handover } from "./travel/nodes.ts";
 import { Rights, type RightsContext, type RightsOwner } from "./rights/rights.ts";
 import { createSecret, equalSecrets, hashSecret } from "./secret.ts";
@@ -59,7 +55,13 @@ export interface SessionOwner extends RightsContext, CommandGateOwner {
  * it stays present, and it is a timer for the end of its resume window.
  */
 export class Session extends TimerEntry
-  implements SessionInfo, SubscribingSession, CommandSender, RightsOwner, ListedSession {
+  implements
+    SessionInfo,
+    SubscribingSession,
+    CommandSender,
+    PublishingSession,
+    RightsOwner,
+    ListedSession {
   readonly id: string;
   readonly info: Payload | undefined;
   /** Its place on the node, which its owner gives back. */
@@ -74,11 +76,8 @@ export class Session extends TimerEntry
   #attachment: Attachment | undefined;
   #peer: Peer | undefined;
   readonly #subscriptions: SessionSubscriptions;
+  readonly #publishing: Publishing;
   readonly #gate: CommandGate;
-  #publishAnswers: PublishAnswers | undefined;
-  /** The channel that it published to last, and those of the minute once there are two. */
-  #publishedTo: string | undefined;
-  #publishedChannels: PublishedChannels | undefined;
   /** It comes from another node. */
   #arrived: ArrivingSession | undefined;
   /** Where its token expires. */
@@ -103,6 +102,7 @@ export class Session extends TimerEntry
     this.info = info;
     this.rights = new Rights(owner, this, identity);
     this.#subscriptions = new SessionSubscriptions(owner, this);
+    this.#publishing = new Publishing(owner, this);
     this.#gate = new CommandGate(owner, this);
   }
 
@@ -167,8 +167,7 @@ export class Session extends TimerEntry
     const { record, handover } = arriving;
     this.#arrived = arriving;
     this.#subscriptions.restore(record.subscriptions, handover?.positions ?? []);
-    if (handover === undefined || handover.answers.length === 0) return;
-    (this.#publishAnswers = new PublishAnswers()).restore(handover.answers);
+    if (handover !== undefined) this.#publishing.restore(handover.answers);
   }
 
   /** Gives it up for another node, without a word to others: it goes on there. */
@@ -189,7 +188,7 @@ export class Session extends TimerEntry
     this.#owner.directory?.gone(this, true);
     this.#owner.sessionEnded(this);
     this.#owner.sessionDeparted(this.id, positions.map(({ channel }) => channel));
-    return { record, positions, answers: this.#publishAnswers?.list() ?? [] };
+    return { record, positions, answers: this.#publishing.answers };
   }
 
   /** Another node's client may have the ticket of which this is the hash. */
@@ -265,17 +264,21 @@ export class Session extends TimerEntry
         }
         return;
       case "publish":
-        return this.#takePublish(message, bytes);
+        return this.#publishing.take(message, bytes, this.#gate);
       case "presence":
         if (this.#gate.admit(message.id, bytes)) {
-          this.#answer(message.id, this.#presence(message), message.channel);
+          this.#answer(message.id, queryPresence(this.#owner, this, message), message.channel);
         }
         return;
       case "history":
-        if (this.#gate.admit(message.id, bytes)) this.#answer(message.id, this.#history(message));
+        if (this.#gate.admit(message.id, bytes)) {
+          this.#answer(message.id, queryHistory(this.#owner, this, message));
+        }
         return;
       case "rpc":
-        if (this.#gate.admit(message.id, bytes)) this.#answer(message.id, this.#rpc(message));
+        if (this.#gate.admit(message.id, bytes)) {
+          this.#answer(message.id, callMethod(this.#owner, this, message));
+        }
         return;
       case "refresh":
         if (this.#gate.admit(message.id, bytes)) this.#answer(message.id, this.#refresh(message));
@@ -338,8 +341,27 @@ export class Session extends TimerEntry
     this.#attachment?.close(code, reason);
   }
 
+  async finish(
+    id: number,
+    pending: Promise<ServerMessage | undefined>,
+  ): Promise<ServerMessage | undefined> {
+    try {
+      return await this.#gate.during(pending);
+    } catch (error) {
+      if (error instanceof CommandError) {
+        return { type: "error", id, code: error.code, message: error.message };
+      }
+      this.#owner.onError(error);
+      return { type: "error", id, code: ErrorCode.INTERNAL, message: "Internal error" };
+    }
+  }
+
+  sendEncoded(message: EncodedMessage): void {
+    this.#attachment?.sendEncoded(message);
+  }
+
   publishValue(value: Publish): void {
-    void this.#finish(0, this.#publish(value));
+    this.#publishing.publishUnanswered(value);
   }
 
   /** Called by the attachment when its transport has ended, before its queue is forgotten. */
@@ -414,7 +436,7 @@ export class Session extends TimerEntry
     channel?: string,
   ): Promise<void> {
     const attachment = this.#attachment;
-    const message = await this.#finish(id, pending);
+    const message = await this.finish(id, pending);
     if (message === undefined || attachment === undefined || attachment !== this.#attachment) {
       return;
     }
@@ -422,21 +444,6 @@ export class Session extends TimerEntry
     const subscription = channel === undefined ? undefined : this.#subscriptions.get(channel);
     if (subscription?.begun) subscription.answer(encoded);
     else attachment.sendEncoded(encoded);
-  }
-
-  async #finish(
-    id: number,
-    pending: Promise<ServerMessage | undefined>,
-  ): Promise<ServerMessage | undefined> {
-    try {
-      return await this.#gate.during(pending);
-    } catch (error) {
-      if (error instanceof CommandError) {
-        return { type: "error", id, code: error.code, message: error.message };
-      }
-      this.#owner.onError(error);
-      return { type: "error", id, code: ErrorCode.INTERNAL, message: "Internal error" };
-    }
   }
 
   /** An answer that would fill half of the queue is refused, or it would end the transport. */
@@ -453,104 +460,6 @@ export class Session extends TimerEntry
     });
   }
 
-  #takePublish(message: Publish, bytes: number): void {
-    const { id } = message;
-    if (id === 0) {
-      if (message.key !== undefined) this.#gate.takeValue(message, bytes);
-      else if (this.#gate.admitPublish(0, bytes)) this.publishValue(message);
-      return;
-    }
-    const answers = this.#publishAnswers ??= new PublishAnswers();
-    const known = answers.begin(id);
-    if (known instanceof EncodedMessage) return this.#attachment?.sendEncoded(known);
-    if (known === "forgotten") {
-      return this.fail(id, ErrorCode.CONFLICT, `The id of a publish must rise: ${id}`);
-    }
-    if (known === "pending") return;
-    if (!this.#gate.admitPublish(id, bytes)) return answers.forget(id);
-    if (message.key !== undefined) this.#gate.overtake(message);
-    void this.#answerPublish(answers, message);
-  }
-
-  /** Keeps the answer, and sends it by whatever transport there is by then. */
-  async #answerPublish(answers: PublishAnswers, message: Publish): Promise<void> {
-    const answer = await this.#finish(message.id, this.#publish(message));
-    if (answer === undefined) return;
-    const encoded = new EncodedMessage(answer);
-    answers.finish(message.id, encoded);
-    this.#attachment?.sendEncoded(encoded);
-  }
-
-  // Async, so that a refusal rejects.
-  async #publish(message: Publish): Promise<ServerMessage> {
-    return await this.rights.publish(message, this.#publishNow);
-  }
-
-  readonly #publishNow = async (
-    { id, channel, key, removed }: Publish,
-    data: Payload,
-  ): Promise<ServerMessage> => {
-    this.#chargeChannel(channel);
-    const position = await this.#owner.hub.publish({
-      channel,
-      ...(key !== undefined && { key }),
-      ...(removed && { removed }),
-      publisher: this.id,
-      // Another node knows nothing of the answers that this one has.
-      ...(id > 0 && this.#owner.directory !== undefined && {
-        once: { id, withinMs: this.#owner.options.resumeWindowMs + REACH_MS },
-      }),
-      data,
-    });
-    return { type: "published", id, position };
-  };
-
-  /** @throws {CommandError} If too many were published to lately. */
-  #chargeChannel(channel: string): void {
-    const last = this.#publishedTo;
-    if (last === channel) return;
-    const { options: { maxChannels }, rates } = this.#owner;
-    const nowMs = rates.clock.now();
-    const channels = last === undefined
-      ? undefined
-      : this.#publishedChannels ??= new PublishedChannels(maxChannels);
-    if (!channels?.has(channel, last!, nowMs)) {
-      const limit = channels?.full ? "session.maxChannels" : this.account.takeChannel(nowMs);
-      if (limit !== undefined) throw this.refusalOf(limit, `"${channel}"`);
-      channels?.add(channel);
-    }
-    this.#publishedTo = channel;
-  }
-
-  async #presence({ id, channel }: PresenceQuery): Promise<ServerMessage> {
-    const asked = this.rights.require("presence", channel);
-    // At once where nobody is asked: what the client says next must not overtake it.
-    if (asked !== undefined) await asked;
-    return { type: "members", id, channel, members: await this.#owner.hub.members(channel) };
-  }
-
-  async #history({ id, channel, since, limit }: HistoryQuery): Promise<ServerMessage> {
-    const asked = this.rights.require("history", channel);
-    if (asked !== undefined) await asked;
-    const page = await this.#owner.hub.history(channel, { ...(since && { since }), limit });
-    const most = this.#owner.options.maxQueueBytes / 4;
-    const publications = cut(page.publications, most, since === undefined);
-    return { type: "history", id, channel, ...page, publications };
-  }
-
-  async #rpc({ id, method, data }: Rpc): Promise<ServerMessage> {
-    const { rpc, hooks } = this.#owner;
-    if (hooks.onRpc !== undefined) {
-      const answer = await this.rights.askRpc(method, data);
-      if (answer !== undefined) return { type: "result", id, data: answer };
-    }
-    const handler = Object.hasOwn(rpc, method) ? rpc[method] : undefined;
-    if (handler === undefined) {
-      throw new CommandError(ErrorCode.NOT_FOUND, `There is no method: "${method}"`);
-    }
-    return { type: "result", id, data: await handler(data, this) };
-  }
-
   async #refresh({ id, token }: Refresh): Promise<ServerMessage> {
     const identity = await this.rights.identify(token);
     const { subject, user } = this.rights.identity;
@@ -563,24 +472,4 @@ export class Session extends TimerEntry
     }
     return { type: "refreshed", id, ...this.#expiresIn() };
   }
-}
-
-/** What a client may take to notice a loss, and to come to its next node, in milliseconds. */
-const REACH_MS = 120_000;
-
-/** As many publications as have `mostBytes`, and at least one: the newest, or the oldest. */
-function cut(
-  publications: readonly Publication[],
-  mostBytes: number,
-  newest: boolean,
-): readonly Publication[] {
-  let bytes = 0;
-  for (let count = 0; count < publications.length; count++) {
-    const at = newest ? publications.length - 1 - count : count;
-    // JSON takes a third more for base64, and some fields around it.
-    bytes += publications[at]!.data.bytes.byteLength * 4 / 3 + 200;
-    if (bytes <= mostBytes || count === 0) continue;
-    return newest ? publications.slice(-count) : publications.slice(0, count);
-  }
-  return publications;
 }
