@@ -16,6 +16,7 @@ import type { OriginGate } from "./origin_gate.ts";
 import { retryAfter } from "./retry_after.ts";
 import type { ResponseKind, SecurityHeaders } from "./security_headers.ts";
 import { StaticFiles } from "./static_files.ts";
+import type { StreamingSockets } from "./streaming_sockets.ts";
 import type { Listening } from "./tcp_listener.ts";
 
 /** How a request came in. */
@@ -59,6 +60,7 @@ export interface RouterParts {
   readonly door: Door;
   readonly webSocket: WebSocketHandler;
   readonly sse: SseHandler;
+  readonly streaming: StreamingSockets;
   /** Gives tickets; `undefined` where nobody proves who they are. */
   readonly authenticator: Authenticator | undefined;
   /** Whether a session is kept for the client that says it has this ticket. */
@@ -142,7 +144,10 @@ export function createRouter(parts: RouterParts): Router {
   );
   app.get(
     "/rt/sse",
-    (c) => enter(parts.door, c, (accept) => parts.sse.open(c.req.raw, c.env, accept)),
+    (c) => {
+      watch(parts, c);
+      return enter(parts.door, c, (accept) => parts.sse.open(c.req.raw, c.env, accept));
+    },
   );
   app.post("/rt/send", (c) => parts.sse.send(c.req.raw));
   app.post("/rt/ticket", (c) => giveTicket(parts, c));
@@ -179,7 +184,10 @@ export function createRouter(parts: RouterParts): Router {
   }
   if (api !== undefined) app.all("/api/*", (c) => api.fetch(c.req.raw));
   if (fetch !== undefined) {
-    app.all("*", (c) => fetch(c.req.raw, { address: c.env.sender.address }));
+    app.all("*", (c) => {
+      watch(parts, c);
+      return fetch(c.req.raw, { address: c.env.sender.address });
+    });
   } else app.get("*", (c) => servePage(c));
 
   return (request, via) => {
@@ -191,8 +199,15 @@ export function createRouter(parts: RouterParts): Router {
     const { remoteAddr, listening, peer = { address: remoteAddr.hostname } } = via;
     const over = listening === undefined ? "http3" : "tcp";
     const sender = parts.addresses.of(peer, request.headers, over);
+    if (listening !== undefined) parts.streaming.request(remoteAddr);
     return app.fetch(request, new Arrival(via, sender));
   };
+}
+
+/** Has the socket of a GET watched that may be answered for long. */
+function watch({ streaming }: RouterParts, c: RouteContext): void {
+  const { remote, completed } = c.env;
+  if (c.req.method === "GET" && remote && completed) streaming.answer(remote, completed);
 }
 
 /** Of RFC 3986 §3.2, what names of hosts, addresses and ports are made of. */

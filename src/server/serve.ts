@@ -26,6 +26,7 @@ import { createRouter } from "./router.ts";
 import { SecurityHeaders } from "./security_headers.ts";
 import { SlipstreamServer } from "./slipstream_server.ts";
 import { SocketWatch } from "./socket_watch.ts";
+import { StreamingSockets } from "./streaming_sockets.ts";
 import { WebTransportEntrance } from "./webtransport_entrance.ts";
 
 /**
@@ -86,8 +87,8 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
         log({
           level: "warn",
           message: "WebSocket and SSE over TLS hold a message back until the one before it was " +
-            "acknowledged, sockets that nobody reads stay, and a WebSocket may fill the memory with " +
-            `a message that does not end: ${reason}`,
+            "acknowledged, sockets that nobody reads stay, and one that brings no message may fill " +
+            `the memory: ${reason}`,
         }),
     });
   } catch (error) {
@@ -138,20 +139,22 @@ export async function serve(options: ServerOptions = {}): Promise<SlipstreamServ
   );
   mail?.handle("post", ({ id, text }: { id: string; text: string }) => sse.receive(id, text));
   const webSocket = new WebSocketHandler(transportOptions);
+  const streaming = new StreamingSockets();
   const refusals = new RefusalLog(log, clock);
   const watch = new SocketWatch({
-    sockets: () => webSocket.sockets,
+    sockets: () => [...webSocket.sockets, ...streaming.all()],
     residentBytes: () => Deno.memoryUsage().rss,
     limitBytes: 2 * TRANSPORT_DEFAULTS.maxBatchBytes,
     clock,
     onCut: (count) =>
-      refusals.warn(`${count} WebSockets were cut off: they brought bytes and no message`),
+      refusals.warn(`${count} sockets were cut off: they brought bytes and no message`),
   });
   const router = createRouter({
     addresses,
     gate,
     door,
     webSocket,
+    streaming,
     sse,
     authenticator: node.authenticator,
     keeps: (session, ticket) => node.sessions.keeps({ session, ticket }),

@@ -1,5 +1,5 @@
 import type { Clock, TimerId } from "../policy/clock.ts";
-import type { OpenWebSocket } from "../transport/websocket.ts";
+import type { TcpEnd } from "../transport/peer_transport.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -10,8 +10,15 @@ import {
   type SocketFunctions,
 } from "./libc.ts";
 
+/** A TCP socket, as long as it is open. */
+export interface WatchedSocket {
+  readonly remote: TcpEnd | undefined;
+  /** Messages that have come of its bytes, in count. */
+  readonly messages: number;
+}
+
 export interface SocketWatchOptions {
-  readonly sockets: () => Iterable<OpenWebSocket>;
+  readonly sockets: () => Iterable<WatchedSocket>;
   /** The process's resident memory, in bytes. */
   readonly residentBytes: () => number;
   /** What a socket may bring without a message coming of it, in bytes. */
@@ -22,22 +29,24 @@ export interface SocketWatchOptions {
 }
 
 /**
- * Cuts off WebSockets that bring bytes and no message.
+ * Cuts off sockets that bring bytes and no message.
  *
- * Deno collects the fragments of a message (RFC 6455 §5.4) until the last has come, in any number and
- * size, and shows nothing of them before: one peer could fill the memory. It cannot close such a
- * socket either. So the kernel is asked what has come in, and told to end the socket, for which
- * `libc.ts` must be loaded.
+ * Deno collects the fragments of a WebSocket message (RFC 6455 §5.4) until the last has come, in any
+ * number and size, and what an HTTP/1.1 peer sends while it is answered (`streaming_sockets.ts`). It
+ * shows nothing of either: one peer could fill the memory. It cannot close such a socket either. So
+ * the kernel is asked what has come in, and told to end the socket, for which `libc.ts` must be loaded.
  *
  * - Nothing is looked at while the memory does not grow: to walk through all sockets takes
  *   milliseconds.
  * - A socket over the limit is looked at twice, with a turn of the event loop between: what waits in
  *   the kernel while this process is busy may be many messages.
+ * - What a socket brought for earlier requests counts: its client, cut off in vain, comes back with
+ *   its session.
  */
 export class SocketWatch {
   readonly #options: SocketWatchOptions;
   /** What was seen last of a socket that a message had come from. */
-  readonly #marks = new WeakMap<OpenWebSocket, Mark>();
+  readonly #marks = new WeakMap<WatchedSocket, Mark>();
   #floorBytes: number;
   #looksLeft = 0;
   #timer: TimerId;
@@ -76,7 +85,7 @@ export class SocketWatch {
   #look(): number {
     const libc = loadedLibc();
     if (libc === undefined) return 0;
-    const sockets = new Map<string, OpenWebSocket>();
+    const sockets = new Map<string, WatchedSocket>();
     for (const socket of this.#options.sockets()) {
       if (socket.remote !== undefined) sockets.set(nameOf(socket.remote), socket);
     }
@@ -93,7 +102,7 @@ export class SocketWatch {
     return cut;
   }
 
-  #isOver(socket: OpenWebSocket, bytes: number): boolean {
+  #isOver(socket: WatchedSocket, bytes: number): boolean {
     const { messages } = socket;
     const mark = this.#marks.get(socket) ?? { messages: 0, bytes: 0, suspected: false };
     if (mark.messages !== messages) {
@@ -155,7 +164,7 @@ function peerOf({ getpeername }: SocketFunctions, fd: number): string | undefine
 }
 
 /** One text for each end, however its IPv6 address is written. */
-function nameOf({ hostname, port }: { readonly hostname: string; readonly port: number }): string {
+function nameOf({ hostname, port }: TcpEnd): string {
   const url = hostname.includes(":") ? URL.parse(`http://[${hostname}]`)?.hostname : hostname;
   return `${url} ${port}`;
 }

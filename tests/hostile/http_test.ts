@@ -258,3 +258,35 @@ async function upgradeOffering(
   await until(() => tcp.received.includes("\r\n\r\n"), "the answer to the upgrade");
   return tcp.received;
 }
+
+Deno.test({
+  name: "what a peer sends while it is answered is cut off before it fills the memory",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const fetch = () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) }));
+    await withServer({ fetch }, async ({ server, client, log }) => {
+      const honest = client("sse");
+      await honest.ready;
+      const chunk = new Uint8Array(1 << 20);
+      for (
+        const request of [
+          requestOf(server, "GET /rt/sse", { connection: "keep-alive" }),
+          requestOf(server, "GET /rt/sse?channel=chat:a", { "content-length": "10000000000" }),
+          requestOf(server, "GET /app", { connection: "keep-alive" }),
+        ]
+      ) {
+        await using tcp = await dial(server);
+        await tcp.write(request);
+        // The kernel takes nothing more for a socket that has been cut off, and does not say so.
+        for (let sent = 0; sent < 1000 && !tcp.ended; sent++) {
+          await Promise.race([tcp.write(chunk), tcp.end()]);
+        }
+        assert.ok(tcp.ended, request);
+      }
+      assert.match(log.join("\n"), /sockets were cut off: they brought bytes and no message/);
+      await until(() => server.transports === 1, "the end of the attackers");
+      await honest.channel("chat:a").publish("here");
+      assert.equal(honest.transport, "sse");
+    });
+  },
+});
