@@ -14,9 +14,8 @@ export interface ReceivedPublication<T = unknown> {
   /** The session that published it, as in `client.session`; `undefined` if the server did. */
   readonly publisher: string | undefined;
   /**
-   * What was published: a JSON value, parsed when first read, or a `Uint8Array`.
-   *
-   * @throws {SyntaxError} If the publisher said JSON and it is none.
+   * What was published: a JSON value, parsed when first read, or a `Uint8Array`. The bytes too where
+   * the publisher said JSON and it is none.
    */
   readonly data: T;
 }
@@ -61,9 +60,17 @@ export class LazyPublication<T> implements ReceivedPublication<T> {
 }
 
 /** The JSON value or the bytes of a payload; no bytes of JSON are `undefined`. */
-export function valueOf(payload: Payload): unknown {
-  if (payload.format === "binary") return payload.bytes;
-  return payload.bytes.length === 0 ? undefined : JSON.parse(decoder.decode(payload.bytes));
+export function valueOf({ format, bytes }: Payload): unknown {
+  if (format === "json") {
+    if (bytes.length === 0) return undefined;
+    try {
+      return JSON.parse(decoder.decode(bytes));
+    } catch {
+      // Another client says so, and the server does not look. What the JSON dialect makes of it is
+      // bytes too; an error would be thrown at every subscriber.
+    }
+  }
+  return bytes;
 }
 
 /**
@@ -84,5 +91,5 @@ export function payloadOf(value: unknown): Payload {
 /** What a removal carries. */
 export const NO_DATA: Payload = { format: "json", bytes: new Uint8Array(0) };
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();

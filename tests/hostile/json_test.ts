@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { SUBPROTOCOL } from "../../src/protocol/subprotocol.ts";
 import { KINDS, type TestServer, withServer } from "../integration/harness.ts";
 import { openRaw } from "../integration/raw_peer.ts";
+import { EventReader } from "../transport/sse_peer.ts";
 import { until } from "../until.ts";
 
 const KEY = "an-api-key-with-32-bytes-or-more";
@@ -176,3 +177,71 @@ Deno.test("what a client calls itself or its method does not leave its line", as
     assert.deepEqual(types, ["connected", "error", "error"]);
   });
 });
+
+Deno.test("what a client publishes is no event of another's stream, and no line of its messages", async () => {
+  await withServer(OPTIONS, async (test) => {
+    const { client, server } = test;
+    const texts = [
+      '"a"\n\nevent: close\ndata: {"code":3500,"reason":""}\n\n',
+      '{"a":\n\n"b"\r\n\r\n}',
+      '"a"\r\rid: 7\r\r',
+      '"a"\n{"type":"close","code":3500,"reason":""}',
+      '"\u2028event: close"',
+      "\0",
+    ];
+    const readers = KINDS.map((kind) => {
+      const got: unknown[] = [];
+      const reader = client(kind);
+      const joined: unknown[] = [];
+      const { ready } = reader.channel("chat:a").subscribe({
+        onPublication: ({ data }) => got.push(data),
+        onJoin: ({ info }) => joined.push(info),
+      });
+      return { reader, got, joined, ready };
+    });
+    await Promise.all(readers.map(({ ready }) => ready));
+    const plain = await fetch(`${server.developmentUrl}/rt/sse?channel=chat:a`);
+    const events = new EventReader(plain);
+    await using peer = await openRaw("websocket", server);
+    await peer.send(
+      { type: "connect", id: 1, info: { format: "json", bytes: encoder.encode("{") } },
+      { type: "subscribe", id: 100, channel: "chat:a" },
+      ...texts.map((text, at) => ({
+        type: "publish",
+        id: at + 2,
+        channel: "chat:a",
+        data: { format: "json", bytes: encoder.encode(text) },
+      } as const)),
+    );
+    for (const { reader, got, joined } of readers) {
+      await until(() => got.length === texts.length, "all publications");
+      assert.deepEqual(got[1], { a: "b" });
+      // What only says that it is JSON is bytes, on every transport.
+      assert.deepEqual(got[0], encoder.encode(texts[0]!));
+      assert.deepEqual(joined.at(-1), encoder.encode("{"));
+      assert.equal(reader.state, "connected");
+    }
+    await server.publish("chat:a", "last");
+    for (let data = ""; !data.includes('"last"');) {
+      const event = (await events.next())!;
+      assert.notEqual(event.event, "close");
+      ({ data } = event);
+      for (const line of data.split("\n").filter((line) => line !== "")) JSON.parse(line);
+    }
+    await events.cancel();
+  });
+});
+
+for (const kind of KINDS) {
+  Deno.test(`${kind}: a reason with line breaks reaches its client as it is, and nothing else does`, async () => {
+    await withServer({}, async ({ server }) => {
+      await using peer = await openRaw(kind, server);
+      await peer.send({ type: "connect", id: 1 });
+      const connected = await peer.next();
+      assert.ok(connected.type === "connected");
+      const reason = 'a\r\n\r\nevent: open\ndata: {}\n\n{"type":"gap"}';
+      await server.disconnect({ session: connected.session }, { code: 4500, reason });
+      assert.deepEqual(await peer.end(), { code: 4500, reason });
+    });
+  });
+}
