@@ -150,7 +150,10 @@ export function createRouter(parts: RouterParts): Router {
     },
   );
   app.post("/rt/send", (c) => parts.sse.send(c.req.raw));
-  app.post("/rt/ticket", (c) => giveTicket(parts, c));
+  app.post("/rt/ticket", (c) => {
+    watch(parts, c);
+    return giveTicket(parts, c);
+  });
   app.options("/rt/*", (c) => {
     const { origin, refusal } = check(parts.gate, c);
     if (refusal !== undefined) return c.text(`${refusal}\n`, 403);
@@ -185,7 +188,7 @@ export function createRouter(parts: RouterParts): Router {
   if (api !== undefined) app.all("/api/*", (c) => api.fetch(c.req.raw));
   if (fetch !== undefined) {
     app.all("*", (c) => {
-      watch(parts, c);
+      if (c.req.method === "GET") watch(parts, c);
       return fetch(c.req.raw, { address: c.env.sender.address });
     });
   } else app.get("*", (c) => servePage(c));
@@ -204,10 +207,10 @@ export function createRouter(parts: RouterParts): Router {
   };
 }
 
-/** Has the socket of a GET watched that may be answered for long. */
+/** Has the socket of a request watched that has no content and may be answered for long. */
 function watch({ streaming }: RouterParts, c: RouteContext): void {
   const { remote, completed } = c.env;
-  if (c.req.method === "GET" && remote && completed) streaming.answer(remote, completed);
+  if (remote && completed) streaming.answer(remote, completed);
 }
 
 /** Of RFC 3986 §3.2, what names of hosts, addresses and ports are made of. */

@@ -2,7 +2,7 @@ import type { TcpEnd } from "../transport/peer_transport.ts";
 import type { WatchedSocket } from "./socket_watch.ts";
 
 /**
- * The TCP sockets of GETs that are being answered, for as long as that takes.
+ * The TCP sockets of requests without content that are being answered, for as long as that takes.
  *
  * While a response goes out Deno reads on, and keeps without a limit what an HTTP/1.1 peer sends
  * meanwhile, which no handler sees. HTTP/2 has limits of its own: another request on the same socket
@@ -24,7 +24,7 @@ export class StreamingSockets {
     if (socket !== undefined) socket.shared = true;
   }
 
-  /** A GET is answered over a socket until `completed` settles. */
+  /** A request without content is answered over a socket until `completed` settles. */
   answer(remote: TcpEnd, completed: Promise<void>): void {
     const name = nameOf(remote);
     let socket = this.#open.get(name);

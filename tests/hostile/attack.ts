@@ -18,6 +18,8 @@ export interface Outcome {
   /** What an honest session suffered, and what the server was left with; empty if all is well. */
   readonly troubles: readonly string[];
   readonly honestPublications: number;
+  /** What of the attackers' came to the honest sessions as values, in count. */
+  readonly heard: number;
   readonly calmP99Ms: number;
   readonly attackedP99Ms: number;
   readonly before: ServerState;
@@ -86,6 +88,7 @@ async function attack(address: Address, options: AttackOptions): Promise<Outcome
       results,
       troubles,
       honestPublications: company.published,
+      heard: company.heard,
       calmP99Ms: p99(calmAgesMs),
       attackedP99Ms: p99(attackedAgesMs),
       before,

@@ -11,6 +11,8 @@ const PER_KIND = 2;
 const INTERVAL_MS = 50;
 const ORDERED = "chat:honest";
 const LATEST = "pos:honest";
+/** Where the attackers are, whom it hears as well. */
+const ATTACKED = ["chat:lobby", "pos:1"];
 
 interface Note {
   readonly from: number;
@@ -25,6 +27,8 @@ interface Note {
 export class HonestCompany {
   /** What should not have happened, in words. */
   readonly troubles: string[] = [];
+  /** What the attackers have got through, to each. */
+  heard = 0;
   /** How old publications of the `ordered` channel were when they came, in milliseconds. */
   agesMs: number[] = [];
   readonly #members: Member[] = [];
@@ -134,6 +138,15 @@ class Member {
         },
       }),
     ];
+    for (const name of ATTACKED) {
+      // Read, for that is where what is no value would show; a gap is no wonder there.
+      subscriptions.push(
+        this.#client.channel(name).subscribe({
+          onPublication: ({ data }) => this.#company.heard += data === undefined ? 0 : 1,
+          onJoin: ({ info }) => this.#company.heard += info === undefined ? 0 : 1,
+        }),
+      );
+    }
     this.ready = Promise.all(subscriptions.map((subscription) => subscription.ready));
   }
 

@@ -46,11 +46,11 @@ async function main(): Promise<number> {
       .map(([end, count]) => `${end} × ${count}`).join(", ");
     console.log(`${name}: ${messages} messages, ${connections} connections\n  ${ends}`);
   }
-  const { calmP99Ms, attackedP99Ms, honestPublications, before, after, seconds } = outcome;
+  const { calmP99Ms, attackedP99Ms, honestPublications, heard, before, after, seconds } = outcome;
   const ratio = attackedP99Ms / calmP99Ms;
   console.log(
     `${sent} messages over ${opened} connections in ${seconds.toFixed(0)} s\n` +
-      `honest sessions: ${honestPublications} publications to each, p99 ${
+      `honest sessions: ${honestPublications} publications to each, ${heard} values of attackers, p99 ${
         calmP99Ms.toFixed(1)
       } ms ` +
       `without the attack, ${attackedP99Ms.toFixed(1)} ms with it: × ${ratio.toFixed(2)}\n` +
