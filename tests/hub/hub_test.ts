@@ -35,6 +35,20 @@ async function subscribe(node: TestNode, broker: UnsteadyBroker, channel = "chat
   return recorder;
 }
 
+/** A test of a subscriber to "chat:a", whose broker does what the test says. */
+function testUnsteady(
+  name: string,
+  run: (scene: { node: TestNode; broker: UnsteadyBroker; recorder: Recorder }) => Promise<void>,
+): void {
+  Deno.test(name, async () => {
+    const [node, broker] = await unsteady();
+    const recorder = await subscribe(node, broker);
+    await run({ node, broker, recorder });
+    node.hub.unsubscribe("chat:a", recorder);
+    await node.close();
+  });
+}
+
 Deno.test("a publication is encoded once for all subscribers", async () => {
   const node = await new TestNode().start();
   const recorders = [new Recorder("a"), new Recorder("b")];
@@ -213,23 +227,22 @@ Deno.test("a channel that outruns its recovery says so instead of leaving a hole
   await node.close();
 });
 
-Deno.test("a hole in the offsets is healed from history, in order", async () => {
-  const [node, broker] = await unsteady();
-  const recorder = await subscribe(node, broker);
-  await node.publish("chat:a", "1");
-  broker.deliver();
-  await node.publish("chat:a", "2");
-  broker.lose();
-  await node.publish("chat:a", "3");
-  broker.deliver();
-  await node.publish("chat:a", "4");
-  broker.deliver();
-  assert.deepEqual(recorder.log, ["1"]);
-  await answer(broker);
-  assert.deepEqual(recorder.log, ["1", "2", "3", "4"]);
-  node.hub.unsubscribe("chat:a", recorder);
-  await node.close();
-});
+testUnsteady(
+  "a hole in the offsets is healed from history, in order",
+  async ({ node, broker, recorder }) => {
+    await node.publish("chat:a", "1");
+    broker.deliver();
+    await node.publish("chat:a", "2");
+    broker.lose();
+    await node.publish("chat:a", "3");
+    broker.deliver();
+    await node.publish("chat:a", "4");
+    broker.deliver();
+    assert.deepEqual(recorder.log, ["1"]);
+    await answer(broker);
+    assert.deepEqual(recorder.log, ["1", "2", "3", "4"]);
+  },
+);
 
 Deno.test("a hole that history does not cover is said as a gap", async () => {
   for (const historySize of [0, 2]) {
@@ -246,19 +259,18 @@ Deno.test("a hole that history does not cover is said as a gap", async () => {
   }
 });
 
-Deno.test("what the broker says was interrupted is read, though nothing follows", async () => {
-  const [node, broker] = await unsteady();
-  const recorder = await subscribe(node, broker);
-  await node.publish("chat:a", "1");
-  broker.lose();
-  await broker.interrupt();
-  await answer(broker);
-  assert.deepEqual(recorder.log, ["1"]);
-  await broker.interrupt();
-  assert.equal(broker.waiting, 0, "nothing is missing, so nothing is read");
-  node.hub.unsubscribe("chat:a", recorder);
-  await node.close();
-});
+testUnsteady(
+  "what the broker says was interrupted is read, though nothing follows",
+  async ({ node, broker, recorder }) => {
+    await node.publish("chat:a", "1");
+    broker.lose();
+    await broker.interrupt();
+    await answer(broker);
+    assert.deepEqual(recorder.log, ["1"]);
+    await broker.interrupt();
+    assert.equal(broker.waiting, 0, "nothing is missing, so nothing is read");
+  },
+);
 
 Deno.test("an interruption during a read is read after it", async () => {
   const [node, broker] = await unsteady();
@@ -277,27 +289,26 @@ Deno.test("an interruption during a read is read after it", async () => {
   await node.close();
 });
 
-Deno.test("a broker that is gone is asked again, and then everything is healed", async () => {
-  const [node, broker] = await unsteady();
-  const recorder = await subscribe(node, broker);
-  await node.publish("chat:a", "1");
-  broker.lose();
-  await node.publish("chat:a", "2");
-  broker.deliver();
-  broker.down = true;
-  for (let at = 0; at < 20; at++) {
+testUnsteady(
+  "a broker that is gone is asked again, and then everything is healed",
+  async ({ node, broker, recorder }) => {
+    await node.publish("chat:a", "1");
+    broker.lose();
+    await node.publish("chat:a", "2");
+    broker.deliver();
+    broker.down = true;
+    for (let at = 0; at < 20; at++) {
+      await answer(broker);
+      await node.clock.advanceAsync(5000);
+    }
+    assert.equal(node.errors.length, 1, "one report, not one for each attempt");
+    broker.down = false;
     await answer(broker);
     await node.clock.advanceAsync(5000);
-  }
-  assert.equal(node.errors.length, 1, "one report, not one for each attempt");
-  broker.down = false;
-  await answer(broker);
-  await node.clock.advanceAsync(5000);
-  await answer(broker);
-  assert.deepEqual(recorder.log, ["1", "2"]);
-  node.hub.unsubscribe("chat:a", recorder);
-  await node.close();
-});
+    await answer(broker);
+    assert.deepEqual(recorder.log, ["1", "2"]);
+  },
+);
 
 Deno.test("a channel that is left while its broker is gone stops asking", async () => {
   const [node, broker] = await unsteady();
@@ -331,20 +342,19 @@ Deno.test("a subscription that the broker refuses is an error and leaves nothing
   await node.sessions.close();
 });
 
-Deno.test("a history that begins anew is said as a gap and delivered from its start", async () => {
-  const [node, broker] = await unsteady();
-  const recorder = await subscribe(node, broker);
-  await node.publish("chat:a", "1");
-  broker.deliver();
-  node.store.forget("chat:a");
-  await node.publish("chat:a", "new");
-  broker.lose();
-  await broker.interrupt();
-  await answer(broker);
-  assert.deepEqual(recorder.log, ["1", "gap 0", "1"]);
-  node.hub.unsubscribe("chat:a", recorder);
-  await node.close();
-});
+testUnsteady(
+  "a history that begins anew is said as a gap and delivered from its start",
+  async ({ node, broker, recorder }) => {
+    await node.publish("chat:a", "1");
+    broker.deliver();
+    node.store.forget("chat:a");
+    await node.publish("chat:a", "new");
+    broker.lose();
+    await broker.interrupt();
+    await answer(broker);
+    assert.deepEqual(recorder.log, ["1", "gap 0", "1"]);
+  },
+);
 
 Deno.test("a latest channel that missed something reads what is newest", async () => {
   const [node, broker] = await unsteady();
@@ -441,17 +451,16 @@ Deno.test("the values of a latest channel end with their history", async () => {
   await node.close();
 });
 
-Deno.test("what was held of a history that is gone does not slip into the new one", async () => {
-  const [node, broker] = await unsteady();
-  const recorder = await subscribe(node, broker);
-  await node.publish("chat:a", "1");
-  broker.lose();
-  await node.publish("chat:a", "2");
-  broker.deliver();
-  await broker.restart("chat:a", (name) => node.store.forget(name));
-  await node.publish("chat:a", "new");
-  await answer(broker);
-  assert.deepEqual(recorder.log, ["1", "2", "gap 0", "1"]);
-  node.hub.unsubscribe("chat:a", recorder);
-  await node.close();
-});
+testUnsteady(
+  "what was held of a history that is gone does not slip into the new one",
+  async ({ node, broker, recorder }) => {
+    await node.publish("chat:a", "1");
+    broker.lose();
+    await node.publish("chat:a", "2");
+    broker.deliver();
+    await broker.restart("chat:a", (name) => node.store.forget(name));
+    await node.publish("chat:a", "new");
+    await answer(broker);
+    assert.deepEqual(recorder.log, ["1", "2", "gap 0", "1"]);
+  },
+);
