@@ -4,9 +4,10 @@ import { concat, hex } from "../bytes.ts";
 import { CLIENT_SETTINGS, RawQuicClient } from "../conformance/raw_quic_client.ts";
 import { bidirectionalHeader, unidirectionalHeader } from "../conformance/server.ts";
 import { below, mutate } from "../fuzz/mutate.ts";
-import { certPem, type TestServer, withServer } from "../integration/harness.ts";
+import { certPem, type TestServer, type withServer } from "../integration/harness.ts";
 import { connectFields } from "../integration/raw_peer.ts";
 import { until } from "../until.ts";
+import { besideHonest } from "./beside_honest.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 200;
 const OPTIONS = { webtransport: { handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS } };
@@ -58,38 +59,26 @@ class Counter implements Disposable {
   }
 }
 
+/** Runs `attack` beside an honest session; the log is told nothing of it. */
+function attackQuic(
+  attack: (test: TestServer) => Promise<void>,
+  options: Parameters<typeof withServer>[0] = OPTIONS,
+): Promise<void> {
+  return besideHonest("webtransport", async (test) => {
+    await attack(test);
+    assert.deepEqual(test.log, []);
+  }, options);
+}
+
 /** A refusal is one short datagram, a handshake several long ones. */
 function isRefusal({ bytes }: Counter): boolean {
   return bytes < 300;
 }
 
-/** Runs `attack` beside an honest session over WebTransport, which hears what it publishes. */
-async function besideHonest(
-  attack: (test: TestServer) => Promise<void>,
-  options: Parameters<typeof withServer>[0] = OPTIONS,
-): Promise<void> {
-  await withServer(options, async (test) => {
-    const honest = test.client("webtransport");
-    const heard: unknown[] = [];
-    honest.on("transport", (transport) => transport ?? heard.push("lost"));
-    const channel = honest.channel("chat:honest");
-    await channel.subscribe({ onPublication: ({ data }) => heard.push(data) }).ready;
-    await channel.publish("before");
-    await attack(test);
-    await channel.publish("after");
-    await until(() => heard.length >= 2, "both publications");
-    assert.deepEqual(heard, ["before", "after"]);
-    await until(() => test.server.transports === 1, "the end of the attackers");
-    // Who comes now finds the server as it was.
-    await test.client("webtransport").ready;
-    assert.deepEqual(test.log, []);
-  });
-}
-
 Deno.test("UDP that is no QUIC is answered with nothing, or with less than came", async () => {
   const initial = await captureInitial();
   const random = seededRandom(1);
-  await besideHonest(async ({ server }) => {
+  await attackQuic(async ({ server }) => {
     using attacker = new Counter(server.port);
     let sent = 0;
     const send = async (datagram: Uint8Array) => {
@@ -113,7 +102,7 @@ Deno.test("UDP that is no QUIC is answered with nothing, or with less than came"
 Deno.test("a handshake that is never gone on with is given up, and has no forged address flooded", async () => {
   const initials = await Promise.all(Array.from({ length: 10 }, captureInitial));
   const options = { webtransport: { ...OPTIONS.webtransport, maxPendingHandshakes: 10 } };
-  await besideHonest(async ({ server }) => {
+  await attackQuic(async ({ server }) => {
     const attackers = initials.map(() => new Counter(server.port));
     const idle = server.transports;
     await Promise.all(attackers.map((attacker, at) => attacker.send(initials[at]!)));
@@ -138,7 +127,7 @@ Deno.test("a handshake that is never gone on with is given up, and has no forged
 Deno.test("handshakes over the limit are refused, while those of before go on", async () => {
   const initials = await Promise.all(Array.from({ length: 6 }, captureInitial));
   const options = { webtransport: { handshakeTimeoutMs: 500, maxPendingHandshakes: 4 } };
-  await besideHonest(async ({ server }) => {
+  await attackQuic(async ({ server }) => {
     const attackers = initials.map(() => new Counter(server.port));
     for (const [at, attacker] of attackers.entries()) await attacker.send(initials[at]!);
     await until(() => attackers.every(({ bytes }) => bytes > 0), "an answer to each");
@@ -175,7 +164,7 @@ const DEAD_ENDS: Readonly<Record<string, (client: RawQuicClient, id: number) => 
 
 for (const [what, act] of Object.entries(DEAD_ENDS)) {
   Deno.test(`a WebTransport session that ${what} is closed, and its place is free again`, async () => {
-    await besideHonest(async ({ server }) => {
+    await attackQuic(async ({ server }) => {
       const client = await RawQuicClient.connect({ addr: server, cert: certPem });
       await client.openControl(CLIENT_SETTINGS);
       const connect = await client.request(connectFields(server.port));
@@ -190,7 +179,7 @@ for (const [what, act] of Object.entries(DEAD_ENDS)) {
 }
 
 Deno.test("a CONNECT that does not end holds no place", async () => {
-  await besideHonest(async ({ server }) => {
+  await attackQuic(async ({ server }) => {
     const clients = await Promise.all(Array.from({ length: 10 }, async () => {
       const client = await RawQuicClient.connect({ addr: server, cert: certPem });
       await client.openControl(CLIENT_SETTINGS);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { SlipstreamServer } from "../../src/mod.ts";
 import { concat, hex } from "../bytes.ts";
-import { type TestServer, withServer } from "../integration/harness.ts";
 import { until } from "../until.ts";
+import { besideHonest } from "./beside_honest.ts";
 import { CONNECT } from "./message_source.ts";
 import { dial, requestOf } from "./raw_http.ts";
 import type { RawTcp } from "./raw_tcp.ts";
@@ -57,29 +57,8 @@ async function upgrade(server: SlipstreamServer): Promise<RawTcp> {
   return tcp;
 }
 
-/** Runs `attack` beside an honest session, which publishes and hears it before and after. */
-async function besideHonest(
-  attack: (test: TestServer) => Promise<void>,
-  options: Parameters<typeof withServer>[0] = {},
-): Promise<void> {
-  await withServer(options, async (test) => {
-    const honest = test.client("websocket");
-    const heard: unknown[] = [];
-    honest.on("transport", (transport) => transport ?? heard.push("lost"));
-    const channel = honest.channel("chat:honest");
-    await channel.subscribe({ onPublication: ({ data }) => heard.push(data) }).ready;
-    await channel.publish("before");
-    await attack(test);
-    await channel.publish("after");
-    await until(() => heard.length >= 2, "both publications");
-    assert.deepEqual(heard, ["before", "after"]);
-    await until(() => test.server.transports === 1, "the end of the attackers");
-    assert.equal(test.server.sessions.count, 1);
-  });
-}
-
 Deno.test("frames that no peer may send end their WebSocket, and no other", async () => {
-  await besideHonest(async ({ server, log }) => {
+  await besideHonest("websocket", async ({ server, log }) => {
     for (const [what, frames] of Object.entries(FORBIDDEN)) {
       await using tcp = await upgrade(server);
       const head = tcp.received.length;
@@ -95,7 +74,7 @@ Deno.test("frames that no peer may send end their WebSocket, and no other", asyn
 });
 
 Deno.test("a flood of pings is answered to its peer alone", async () => {
-  await besideHonest(async ({ server }) => {
+  await besideHonest("websocket", async ({ server }) => {
     await using tcp = await upgrade(server);
     const pings = concat(...Array.from({ length: 1000 }, () => webSocketFrame(0x89, hex("00"))));
     for (let sent = 0; sent < 50; sent++) await tcp.write(pings);
@@ -116,7 +95,7 @@ Deno.test({
       fragments: [part(0x02), part(0x00)],
     };
     for (const [what, [first, next]] of Object.entries(starts)) {
-      await besideHonest(async ({ server, log }) => {
+      await besideHonest("websocket", async ({ server, log }) => {
         const attackers = await Promise.all(Array.from({ length: 8 }, () => upgrade(server)));
         await Promise.all(attackers.map(async (tcp) => {
           await tcp.write(first);
