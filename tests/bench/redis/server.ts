@@ -16,6 +16,8 @@ const server = await serve({
   tls: { developmentFolder: folder },
   redis: { url },
   admission: { ratePerSecond: Infinity, maxSessionsPerAddress: Infinity },
+  // Far more than anybody reads is published at once: nobody is to be sent away for it.
+  session: { maxQueueBytes: 2 ** 30 },
   // Socket.IO's adapter keeps no history either.
   namespaces: { ordered: { permissions: OPEN, historySize: 0 } },
 });
